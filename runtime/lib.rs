@@ -1,1 +1,72 @@
-//! placeholder
+#![doc = include_str!("../README.md")]
+
+pub use async_task::{FallibleTask, Task};
+
+pub use block_on::block_on;
+pub use builder::Builder;
+pub use config::available_procs;
+pub use facade::{go, spawn};
+pub use gort_macros::{main, test};
+pub use gort_net::Async;
+pub use handle::{Handle, Runtime};
+pub use panic::PanicPolicy;
+pub use stop::ShutdownError;
+pub use task::{AbortHandle, JoinError, JoinHandle, TaskId};
+pub use time::Timer;
+
+pub mod net;
+pub mod task;
+pub mod time;
+
+mod block_on;
+mod builder;
+mod config;
+mod context;
+mod drive;
+mod facade;
+mod g;
+mod handle;
+mod idle;
+mod inject;
+mod lease;
+mod lost;
+mod m;
+mod panic;
+mod park;
+mod runq;
+mod sched;
+mod shared;
+mod slot;
+mod spawn;
+mod stop;
+mod sysmon;
+mod worker;
+
+/// What the expansion of the macros calls. No part of the public interface.
+#[doc(hidden)]
+pub mod __private {
+    use std::future::Future;
+
+    use crate::Builder;
+
+    /// Runs the body of `#[gort::main]`.
+    #[track_caller]
+    pub fn main<F: Future>(builder: Builder, future: F) -> F::Output {
+        match builder.build() {
+            Ok(rt) => rt.block_on(future),
+            Err(error) => {
+                eprintln!("gort: cannot start: {error}");
+                std::process::exit(2);
+            }
+        }
+    }
+
+    /// Runs the body of `#[gort::test]`.
+    #[track_caller]
+    pub fn test<F: Future>(builder: Builder, future: F) -> F::Output {
+        match builder.build() {
+            Ok(rt) => rt.block_on(future),
+            Err(error) => panic!("cannot start a runtime: {error}"),
+        }
+    }
+}

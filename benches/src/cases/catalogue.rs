@@ -1,0 +1,139 @@
+//! The list of the cases; `full` is the size of the definition, the others trade precision for time.
+
+use super::{Case, Family, Figure, Sizes};
+
+const fn sizes(full: u64, normal: u64, quick: u64, tiny: u64) -> Sizes {
+    Sizes {
+        full,
+        normal,
+        quick,
+        tiny,
+    }
+}
+
+/// A case ranked by wall time, without sockets or timers, that Go knows too.
+const fn plain(
+    name: &'static str,
+    family: Family,
+    sizes: Sizes,
+    quick: bool,
+    summary: &'static str,
+) -> Case {
+    Case {
+        name,
+        family,
+        main: Figure::NsPerOp,
+        sizes,
+        reactor: false,
+        quick,
+        go: true,
+        summary,
+    }
+}
+
+/// A case with sockets or timers.
+const fn driven(
+    name: &'static str,
+    family: Family,
+    main: Figure,
+    sizes: Sizes,
+    quick: bool,
+    summary: &'static str,
+) -> Case {
+    Case {
+        name,
+        family,
+        main,
+        sizes,
+        reactor: true,
+        quick,
+        go: true,
+        summary,
+    }
+}
+
+/// Every case, in the order of the tables.
+#[rustfmt::skip] // One case, one line: this is a table.
+pub(crate) const CASES: &[Case] = &[
+    plain("spawn_join", Family::Scheduler, sizes(2_000_000, 1_500_000, 400_000, 1_000), true, "spawn in batches of 10,000 and await the handles in order"),
+    plain("spawn_detach", Family::Scheduler, sizes(2_000_000, 1_000_000, 300_000, 1_000), true, "spawn detached tasks that count down"),
+    plain("chained_spawn", Family::Scheduler, sizes(4_000_000, 2_000_000, 500_000, 1_000), true, "each task spawns the next"),
+    plain("yield_200", Family::Scheduler, sizes(5_000_000, 4_000_000, 1_000_000, 2_000), true, "200 tasks that yield"),
+    plain("yield_10k", Family::Scheduler, sizes(5_000_000, 4_000_000, 1_000_000, 20_000), true, "10,000 tasks that yield"),
+    plain("skynet", Family::Scheduler, sizes(1_000_000, 1_000_000, 100_000, 1_000), true, "a tree of tasks with fan-out 10, results by channels"),
+    // The size is the argument of fib.
+    plain("fib", Family::Scheduler, sizes(27, 27, 23, 10), true, "fork-join Fibonacci: spawn one branch, run the other"),
+    driven("timeout_cancel", Family::Scheduler, Figure::NsPerOp, sizes(1_000_000, 1_000_000, 250_000, 1_000), true, "a timeout of 10 s around a future that yields once"),
+    plain("ping_pong1", Family::Sync, sizes(3_000_000, 2_000_000, 500_000, 1_000), true, "one pair of tasks, two channels of capacity 1"),
+    plain("ping_pong", Family::Sync, sizes(4_000_000, 3_000_000, 600_000, 4_000), true, "1,000 pairs of tasks, two channels of capacity 1 each"),
+    plain("oneshot_pp", Family::Sync, sizes(600_000, 300_000, 100_000, 1_000), false, "1,000 tasks that spawn a partner and exchange two one-shots"),
+    plain("mpmc_4x4", Family::Sync, sizes(3_000_000, 3_000_000, 600_000, 1_000), true, "4 producers, 4 consumers, one channel of capacity 128"),
+    plain("spsc_1", Family::Sync, sizes(2_000_000, 2_000_000, 500_000, 1_000), false, "one producer, one consumer, capacity 1"),
+    plain("spsc_128", Family::Sync, sizes(8_000_000, 6_000_000, 1_000_000, 1_000), false, "one producer, one consumer, capacity 128"),
+    plain("mutex", Family::Sync, sizes(5_000_000, 4_000_000, 800_000, 1_024), false, "64 tasks lock, add 1, unlock"),
+    plain("mutex_hold", Family::Sync, sizes(2_000_000, 1_000_000, 300_000, 1_024), false, "64 tasks lock, add 1, yield, unlock"),
+    plain("select4", Family::Sync, sizes(4_000_000, 2_000_000, 500_000, 1_000), false, "4 producers, one task selects over 4 receivers"),
+    // An OS thread that a goroutine wakes with a futex does not exist in Go.
+    Case { go: false, ..plain("wake_ext", Family::Sync, sizes(100_000, 60_000, 20_000, 100), false, "an OS thread sends to a task and waits for its reply") },
+    driven("timers", Family::Time, Figure::CpuS, sizes(200_000, 200_000, 100_000, 500), true, "200,000 tasks, one sleep of up to 1 s each"),
+    driven("timers1m", Family::Time, Figure::CpuS, sizes(1_000_000, 1_000_000, 400_000, 500), false, "1,000,000 tasks, one sleep of up to 1 s each"),
+    // The size is the time in ms.
+    driven("idle", Family::Time, Figure::CpuUsPerS, sizes(3_000, 3_000, 1_000, 30), false, "1,000 idle connections and 1,000 sleeping tasks"),
+    driven("periodic", Family::Time, Figure::CpuUsPerWake, sizes(3_000, 3_000, 1_000, 200), false, "1,000 tasks, each sleeping 100 ms over and over"),
+    plain_memory("mem_parked", false, "tasks parked on a future that registered its waker"),
+    plain_memory("mem_sleep", true, "tasks that sleep for an hour"),
+    driven("echo_100", Family::Net, Figure::NsPerOp, sizes(200_000, 150_000, 50_000, 200), true, "TCP echo, 100 connections, 64 bytes"),
+    driven("echo_5000", Family::Net, Figure::NsPerOp, sizes(200_000, 150_000, 50_000, 200), false, "the same beside 4,900 idle connections"),
+    // The size is the time in ms.
+    driven("http", Family::Net, Figure::NsPerOp, sizes(5_000, 3_000, 1_000, 50), true, "hyper hello, 64 keep-alive connections from another process"),
+];
+
+const fn plain_memory(name: &'static str, reactor: bool, summary: &'static str) -> Case {
+    Case {
+        name,
+        family: Family::Memory,
+        main: Figure::BytesPerTask,
+        sizes: sizes(1_000_000, 1_000_000, 200_000, 1_000),
+        reactor,
+        quick: !reactor,
+        go: true,
+        summary,
+    }
+}
+
+/// Returns the case of that name.
+pub(crate) fn find(name: &str) -> Option<&'static Case> {
+    CASES.iter().find(|case| case.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_stands_for_one_case() {
+        for case in CASES {
+            assert_eq!(
+                CASES.iter().filter(|other| other.name == case.name).count(),
+                1
+            );
+            assert!(Family::ALL.iter().all(|family| family.name() != case.name));
+        }
+    }
+
+    #[test]
+    fn a_smaller_scale_is_not_more_work() {
+        for Case { name, sizes, .. } in CASES {
+            let Sizes {
+                full,
+                normal,
+                quick,
+                tiny,
+            } = *sizes;
+            assert!(
+                full >= normal && normal >= quick && quick >= tiny && tiny > 0,
+                "{name}"
+            );
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The wait-site hook: tells a scheduler what a future is about to wait for, and where it was created.
+
+use std::panic::Location;
+use std::sync::OnceLock;
+
+/// What a future of this crate waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WaitKind {
+    /// Bytes to read, or the end of the stream.
+    IoRead,
+    /// Room to write.
+    IoWrite,
+    /// A connection to be established.
+    Connect,
+    /// A connection to accept.
+    Accept,
+    /// A descriptor that is readable ([`Async::readable`](crate::Async::readable)).
+    Readable,
+    /// A descriptor that is writable ([`Async::writable`](crate::Async::writable)).
+    Writable,
+}
+
+impl WaitKind {
+    /// Returns the words that Go's goroutine dump would use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::IoRead => "IO read",
+            Self::IoWrite => "IO write",
+            Self::Connect => "IO connect",
+            Self::Accept => "IO accept",
+            Self::Readable => "IO readable",
+            Self::Writable => "IO writable",
+        }
+    }
+}
+
+/// A function that hears of every wait, just before the future returns `Pending`.
+pub type WaitHook = fn(WaitKind, &'static Location<'static>);
+
+static HOOK: OnceLock<WaitHook> = OnceLock::new();
+
+/// Sets the function that hears of every wait of this process, once; returns whether it was set.
+///
+/// It runs on the polling thread, inside the poll, with no lock held. The location is where the future was created, or, for the
+/// `poll_*` functions and the I/O traits, where the descriptor was registered. While no hook is set, a wait costs one load.
+pub fn set_wait_hook(hook: WaitHook) -> bool {
+    HOOK.set(hook).is_ok()
+}
+
+/// A wait reason and a wait site.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Site {
+    pub(crate) kind: WaitKind,
+    pub(crate) location: &'static Location<'static>,
+}
+
+impl Site {
+    #[track_caller]
+    pub(crate) fn here(kind: WaitKind) -> Self {
+        Self {
+            kind,
+            location: Location::caller(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn report(self) {
+        if let Some(hook) = HOOK.get() {
+            hook(self.kind, self.location);
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! The backstop: the thread that drives the reactor when nobody else does.
+//!
+//! Futures of this crate work under any executor, and most executors know no reactor. So the first registration starts one
+//! thread, `gort-net`, unless a runtime has *adopted* the reactor (it has a monitor, which is the same thing and better). The
+//! thread gives way to three kinds of others:
+//!
+//! | there is | the backstop |
+//! |---|---|
+//! | no source | sleeps until there is one |
+//! | a runtime that adopted | sleeps until it is disowned |
+//! | a [`DriverIntent`] | looks in at 1 ms, then ever more rarely up to 10 ms; polls without waiting if nobody did since its last look |
+//! | none of these | looks in after 1 ms; if nobody drives, takes the baton and waits in the kernel |
+//!
+//! An intent says: this thread drives whenever it parks. It may also compute for a second between two parks, and the sockets of
+//! other threads must not wait for that: hence the rare look, and not none. It costs 100 wake-ups a second at most, and only
+//! while a thread is in such a `block_on` with sources registered.
+//!
+//! # No window
+//!
+//! | an intent, or an adoption | the backstop |
+//! |---|---|
+//! | 1. counts itself (SeqCst) | 1. sets `driving` (SeqCst) |
+//! | 2. reads `driving` (SeqCst) | 2. reads the counts (SeqCst) |
+//! | 3. if set: rings the bell | 3. if any: clears `driving` and gives the baton back |
+//!
+//! If the count is first, the backstop sees it at 2. If `driving` is first, the intent rings; the bell is kept, so the wait that
+//! follows does not block.
+//!
+//! A new intent then waits for the backstop to leave, for at most [`YIELDS`] yields: else its thread could find the baton
+//! taken at its first park, park elsewhere, and leave the reactor to the backstop's rare look.
+//!
+//! Rejected: no backstop but a driver in every waiting future (smol: foreign executors know no parker of ours), and a thread
+//! that is always in the kernel (each event of a `block_on` would cross threads twice).
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Condvar, Mutex, MutexGuard};
+use std::task::Waker;
+use std::thread;
+use std::time::Duration;
+
+use gort_primitives::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use super::Reactor;
+
+/// How long the baton may be free before the backstop takes it. From the design: shorter, and it fights with threads that
+/// are between two waits.
+const FREE: Duration = Duration::from_millis(1);
+/// The longest pause between two looks while somebody else is expected to drive.
+const RARELY: Duration = Duration::from_millis(10);
+/// How often a new intent yields for the backstop to leave. Thin air; one is enough if a CPU is free.
+const YIELDS: usize = 100;
+
+/// The state of the backstop of one reactor.
+#[derive(Debug)]
+pub(super) struct Backstop {
+    /// Runtimes with a monitor.
+    adopters: AtomicUsize,
+    /// Threads that drive when they park.
+    intents: AtomicUsize,
+    /// Set while the thread has the baton, or is about to take it.
+    driving: AtomicBool,
+    /// Set once the thread runs. Changed under `sleep`.
+    started: AtomicBool,
+    /// Set while the thread sleeps without a timeout. Changed under `sleep`.
+    asleep: AtomicBool,
+    sleep: Mutex<()>,
+    wake: Condvar,
+}
+
+impl Backstop {
+    pub(super) fn new() -> Self {
+        Self {
+            adopters: AtomicUsize::new(0),
+            intents: AtomicUsize::new(0),
+            driving: AtomicBool::new(false),
+            started: AtomicBool::new(false),
+            asleep: AtomicBool::new(false),
+            sleep: Mutex::new(()),
+            wake: Condvar::new(),
+        }
+    }
+
+    /// To be called after a source was counted.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the thread is needed and cannot be started.
+    pub(super) fn source_added(&self, reactor: &'static Reactor) -> io::Result<()> {
+        // SeqCst: if this load is before the adopter's decrement, `disown` looks at the sources after it and finds ours.
+        if self.adopters.load(Ordering::SeqCst) != 0 {
+            return Ok(());
+        }
+        // Acquire: pairs with the Release in `start`. SeqCst: the source was counted before; if the sleeper's store is before this
+        // load we wake it, and if it is after, the sleeper then sees our source.
+        if self.started.load(Ordering::Acquire) && !self.asleep.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        self.rouse(reactor)
+    }
+
+    /// Starts the thread, or wakes it.
+    #[cold]
+    fn rouse(&self, reactor: &'static Reactor) -> io::Result<()> {
+        let guard = self.lock();
+        // Relaxed: changed under the lock that we hold.
+        if self.started.load(Ordering::Relaxed) {
+            drop(guard);
+            self.wake.notify_one();
+            return Ok(());
+        }
+        thread::Builder::new()
+            .name("gort-net".into())
+            .spawn(move || reactor.backstop.run(reactor))?;
+        // Release: pairs with the Acquire in `source_added`.
+        self.started.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        self.sleep.lock().expect("nothing panics under this lock")
+    }
+
+    /// Counts a thread or a runtime that drives by itself, and sends the backstop out of the kernel.
+    fn count_in(&self, count: &AtomicUsize, reactor: &Reactor) {
+        // SeqCst, SeqCst: the left column of the module's second table.
+        count.fetch_add(1, Ordering::SeqCst);
+        if self.driving.load(Ordering::SeqCst) {
+            self.send_out(reactor);
+        }
+    }
+
+    #[cold]
+    fn send_out(&self, reactor: &Reactor) {
+        reactor.notify();
+        for _ in 0..YIELDS {
+            // Relaxed: a courtesy; nothing depends on it.
+            if !self.driving.load(Ordering::Relaxed) {
+                return;
+            }
+            thread::yield_now();
+        }
+    }
+
+    fn has_sources(&self, reactor: &Reactor) -> bool {
+        // SeqCst: after the store of `asleep`; pairs with `source_added`.
+        reactor.sources.load(Ordering::SeqCst) != 0
+    }
+
+    fn is_adopted(&self) -> bool {
+        // SeqCst: the right column of the module's second table, and pairs with `disown`.
+        self.adopters.load(Ordering::SeqCst) != 0
+    }
+
+    fn has_intents(&self) -> bool {
+        // SeqCst: the right column of the module's second table.
+        self.intents.load(Ordering::SeqCst) != 0
+    }
+
+    fn run(&self, reactor: &Reactor) {
+        let mut pause = FREE;
+        let mut turns = reactor.turns();
+        let mut wakers = Vec::new();
+        loop {
+            if self.sleep_if_unneeded(reactor) {
+                pause = FREE;
+                turns = reactor.turns();
+            }
+            thread::sleep(pause);
+            let now = reactor.turns();
+            let untouched = now == turns && !reactor.is_driven();
+            turns = now;
+            pause = (pause * 2).min(RARELY);
+            if untouched {
+                if self.drive(reactor, &mut wakers) {
+                    pause = FREE;
+                }
+                // Our own turns say nothing about others.
+                turns = reactor.turns();
+            }
+        }
+    }
+
+    /// Sleeps while there is nothing to drive, or a runtime does it. Returns whether it slept.
+    fn sleep_if_unneeded(&self, reactor: &Reactor) -> bool {
+        let unneeded = || self.is_adopted() || !self.has_sources(reactor);
+        if !unneeded() {
+            return false;
+        }
+        let mut guard = self.lock();
+        // SeqCst: before the looks of `unneeded`; pairs with `source_added` and `disown`.
+        self.asleep.store(true, Ordering::SeqCst);
+        while unneeded() {
+            guard = self
+                .wake
+                .wait(guard)
+                .expect("nothing panics under this lock");
+        }
+        // Relaxed: whoever reads the old value wakes a thread that is awake.
+        self.asleep.store(false, Ordering::Relaxed);
+        drop(guard);
+        true
+    }
+
+    /// Drives until somebody else wants to. Returns whether there was anything to do.
+    fn drive(&self, reactor: &Reactor, wakers: &mut Vec<Waker>) -> bool {
+        let mut useful = false;
+        loop {
+            let count = self.drive_once(reactor, wakers);
+            useful |= count.is_some_and(|count| count > 0);
+            for waker in wakers.drain(..) {
+                // A waker is foreign code. Its panic must not take everybody's reactor with it; the hook has reported it.
+                let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+            }
+            let alone = !self.has_intents() && !self.is_adopted() && self.has_sources(reactor);
+            if count.is_none() || !alone {
+                return useful;
+            }
+        }
+    }
+
+    /// One wait; `None` if somebody else has the baton, or the kernel failed.
+    fn drive_once(&self, reactor: &Reactor, wakers: &mut Vec<Waker>) -> Option<usize> {
+        // SeqCst: before the looks at the counts, the right column of the module's second table.
+        self.driving.store(true, Ordering::SeqCst);
+        let driver = reactor.try_driver();
+        let outcome = driver.map(|mut driver| {
+            let timeout = match self.has_intents() || self.is_adopted() {
+                true => Some(Duration::ZERO),
+                false => None,
+            };
+            driver.wait(timeout, wakers)
+        });
+        // Release: `send_out` then finds the baton free.
+        self.driving.store(false, Ordering::Release);
+        outcome?.ok()
+    }
+}
+
+impl Reactor {
+    /// Declares that a runtime with a monitor drives this reactor from now on: the `gort-net` thread is not needed.
+    ///
+    /// Counted: each call wants one [`disown`](Self::disown).
+    pub fn adopt(&self) {
+        self.backstop.count_in(&self.backstop.adopters, self);
+    }
+
+    /// Takes one [`adopt`](Self::adopt) back. After the last one the `gort-net` thread drives again where needed.
+    pub fn disown(&'static self) {
+        let backstop = &self.backstop;
+        // SeqCst: before the look at the sources; pairs with `source_added`.
+        let before = backstop.adopters.fetch_sub(1, Ordering::SeqCst);
+        debug_assert!(before > 0, "disown: not adopted");
+        if before == 1 && backstop.has_sources(self) {
+            // If no thread can be started now, the next registration tries again, or says why it fails.
+            let _ = backstop.rouse(self);
+        }
+    }
+
+    /// Declares that the calling thread drives the reactor whenever it parks, for as long as the intent lives.
+    ///
+    /// The `gort-net` thread then keeps out of the kernel, so that an event wakes the thread that it is for.
+    #[must_use]
+    pub fn enter_driver(&self) -> DriverIntent<'_> {
+        self.backstop.count_in(&self.backstop.intents, self);
+        DriverIntent { reactor: self }
+    }
+}
+
+/// A thread that drives the reactor whenever it parks is alive; see [`Reactor::enter_driver`].
+#[derive(Debug)]
+pub struct DriverIntent<'a> {
+    reactor: &'a Reactor,
+}
+
+impl Drop for DriverIntent<'_> {
+    fn drop(&mut self) {
+        // Relaxed: the backstop sees it at its next look, at most 10 ms from now.
+        self.reactor
+            .backstop
+            .intents
+            .fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,491 @@
+//! Who waits for a descriptor: the readiness word, and behind it the lists of wakers, under one lock.
+//!
+//! | a task that would block | the driver with an event |
+//! |---|---|
+//! | 1. copies the word | 1. enters the event: tick + 1, `ready`, takes `waiting` (one exchange) |
+//! | 2. makes the call, which says `WouldBlock` | 2. if `waiting` was set: lock, take the wakers out, unlock |
+//! | 3. clears `ready` if the tick is unchanged | 3. gives the baton back |
+//! | 4. lock: puts its waker in, sets `waiting` (one exchange) | 4. wakes |
+//! | 5. tick changed since 1: takes the waker out and tries again | |
+//!
+//! The driver's 1 and the task's 4 are exchanges of one word. If the event is first, 5 finds a new tick. If the task is
+//! first, the driver finds `waiting`; it then gets the lock after the task, and finds the waker. An event wakes *every* waiter of
+//! its direction, so a waiter that is dropped, woken or not, takes nothing with it.
+//!
+//! In oneshot mode a registration is dead after each event until it is armed again. Whoever changes the lists arms, under their lock,
+//! for exactly the directions that have waiters: the last to arm knows the whole truth.
+//!
+//! Each direction has a *slot* for the `poll_*` functions, which keep one waker (the last caller wins), and a list for the
+//! named futures, which keep one each.
+//!
+//! Lock rank: 2, below the registry of the reactor (the driver holds that one when it delivers). Wakers are cloned before the lock
+//! and dropped after it, because both are foreign code.
+//!
+//! Rejected: `AtomicWaker` for the slot (one more word and the same number of locked instructions), and intrusive nodes in the
+//! futures (they would have to be `!Unpin`, and async-io's are not).
+
+use std::io;
+use std::num::NonZeroU32;
+use std::task::{Poll, Waker};
+
+use gort_primitives::sync::{Mutex, MutexGuard};
+use slab::Slab;
+
+use super::readiness::{Cleared, Direction, Event, Readiness, Seen};
+
+#[cfg(all(test, gort_loom))]
+mod model;
+
+/// The word and the lists.
+#[derive(Debug)]
+pub(crate) struct Waiters {
+    word: Readiness,
+    lists: Mutex<Lists>,
+}
+
+#[derive(Debug, Default)]
+struct Lists {
+    read: List,
+    write: List,
+}
+
+#[derive(Debug, Default)]
+struct List {
+    slot: Option<Waker>,
+    named: Slab<Waker>,
+    /// How often the list was emptied: a [`Ticket`] of an older epoch is void.
+    epoch: u32,
+}
+
+/// Where a named future's waker is, if it is anywhere.
+#[derive(Debug, Default)]
+pub(crate) struct Ticket(Option<Entry>);
+
+/// Small, because every handle of a socket has two tickets.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    /// One more than the key in the list, so that a ticket without an entry takes no more room.
+    key: NonZeroU32,
+    epoch: u32,
+}
+
+const _: () = assert!(size_of::<Ticket>() == 8);
+
+impl Entry {
+    fn new(key: usize, epoch: u32) -> Self {
+        let key = u32::try_from(key + 1).ok().and_then(NonZeroU32::new);
+        Self {
+            key: key.expect("four billion wakers do not fit in memory"),
+            epoch,
+        }
+    }
+
+    fn key(self) -> usize {
+        self.key.get() as usize - 1
+    }
+}
+
+/// Where a waiter keeps its waker.
+#[derive(Debug)]
+pub(crate) enum Place<'a> {
+    /// In the slot of the direction.
+    Slot,
+    /// In the list, one for each ticket.
+    Ticket(&'a mut Ticket),
+}
+
+impl Place<'_> {
+    pub(crate) fn reborrow(&mut self) -> Place<'_> {
+        match self {
+            Place::Slot => Place::Slot,
+            Place::Ticket(ticket) => Place::Ticket(ticket),
+        }
+    }
+}
+
+/// What [`Waiters::wait`] did.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+enum Wait {
+    /// The waker is in place: the next event wakes it.
+    Registered,
+    /// An event came since the word was copied: try again.
+    EventCame,
+}
+
+/// The directions to arm a oneshot registration for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Interest {
+    pub(crate) read: bool,
+    pub(crate) write: bool,
+}
+
+impl Waiters {
+    /// `ready` says whether the first call of each direction is worth a try.
+    pub(crate) fn new(ready: bool) -> Self {
+        Self {
+            word: Readiness::new(ready),
+            lists: Mutex::new(Lists::default()),
+        }
+    }
+
+    #[inline(always)]
+    fn load(&self) -> Seen {
+        self.word.load()
+    }
+
+    /// Makes `call` when it may succeed; after `WouldBlock` it waits for the next event. The left column of the module's table.
+    ///
+    /// `call` gets the copy of the word that was taken before it. It must say `WouldBlock` only if the descriptor does.
+    #[inline]
+    pub(crate) fn poll_call<R>(
+        &self,
+        direction: Direction,
+        waker: &Waker,
+        mut place: Place<'_>,
+        arm: impl Fn(Interest) -> io::Result<()>,
+        mut call: impl FnMut(Seen) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        loop {
+            let seen = self.load();
+            if seen.is_ready(direction) {
+                match call(seen) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        if self.clear(direction, seen) == Cleared::EventCame {
+                            continue;
+                        }
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    outcome => return Poll::Ready(outcome),
+                }
+            }
+            match self.wait(direction, seen, place.reborrow(), waker, &arm) {
+                Ok(Wait::Registered) => return Poll::Pending,
+                Ok(Wait::EventCame) => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+
+    /// Waits until `is_ready` says so: the same, with a question in the place of the call, and nothing cached.
+    pub(crate) fn poll_ready(
+        &self,
+        direction: Direction,
+        waker: &Waker,
+        mut place: Place<'_>,
+        arm: impl Fn(Interest) -> io::Result<()>,
+        is_ready: impl Fn() -> io::Result<bool>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            let seen = self.load();
+            let outcome = match is_ready() {
+                Ok(true) => return Poll::Ready(Ok(())),
+                Ok(false) => self.wait(direction, seen, place.reborrow(), waker, &arm),
+                Err(error) => Err(error),
+            };
+            match outcome {
+                Ok(Wait::Registered) => return Poll::Pending,
+                Ok(Wait::EventCame) => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn clear(&self, direction: Direction, seen: Seen) -> Cleared {
+        self.word.clear(direction, seen)
+    }
+
+    /// Puts `waker` in `place`, unless an event of this direction came since `seen` was copied.
+    ///
+    /// `arm` is called under the lock with all directions that have waiters.
+    #[cold]
+    fn wait(
+        &self,
+        direction: Direction,
+        seen: Seen,
+        place: Place<'_>,
+        waker: &Waker,
+        arm: impl FnOnce(Interest) -> io::Result<()>,
+    ) -> io::Result<Wait> {
+        let waker = waker.clone();
+        let mut place = place;
+        let mut lists = self.lock();
+        let list = lists.list(direction);
+        let displaced = list.put(place.reborrow(), waker);
+        let now = self.word.announce(direction);
+        let outcome = if !seen.is_as_fresh_as(now, direction) {
+            Ok(Wait::EventCame)
+        } else {
+            arm(lists.interest()).map(|()| Wait::Registered)
+        };
+        let withdrawn = match outcome {
+            Ok(Wait::Registered) => None,
+            _ => lists.list(direction).take(place),
+        };
+        drop(lists);
+        // Foreign code, and so outside of the lock.
+        drop((displaced, withdrawn));
+        outcome
+    }
+
+    /// Takes the waker of `ticket` out.
+    pub(crate) fn cancel(&self, direction: Direction, ticket: &mut Ticket) {
+        if ticket.0.is_some() {
+            let waker = self.lock().list(direction).take(Place::Ticket(ticket));
+            drop(waker);
+        }
+    }
+
+    /// Enters an event and moves the wakers of its directions into `wakers`.
+    ///
+    /// `rearm` is for oneshot mode: it is called under the lock with the directions that still have waiters, if there are any. If it
+    /// fails, those are woken too, and learn why from their own attempt to wait.
+    pub(crate) fn deliver(
+        &self,
+        event: Event,
+        wakers: &mut Vec<Waker>,
+        rearm: Option<impl FnOnce(Interest) -> io::Result<()>>,
+    ) {
+        let before = self.word.deliver(event);
+        let read = event.read && before.is_waited_for(Direction::Read);
+        let write = event.write && before.is_waited_for(Direction::Write);
+        let left_over = rearm.is_some()
+            && Direction::BOTH
+                .iter()
+                .any(|&direction| before.is_waited_for(direction));
+        if !(read || write || left_over) {
+            return;
+        }
+        let mut lists = self.lock();
+        if read {
+            lists.read.drain_into(wakers);
+        }
+        if write {
+            lists.write.drain_into(wakers);
+        }
+        let interest = lists.interest();
+        if let Some(rearm) = rearm
+            && (interest.read || interest.write)
+            && rearm(interest).is_err()
+        {
+            lists.read.drain_into(wakers);
+            lists.write.drain_into(wakers);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Lists> {
+        self.lists.lock().expect("nothing panics under this lock")
+    }
+}
+
+impl Lists {
+    fn list(&mut self, direction: Direction) -> &mut List {
+        match direction {
+            Direction::Read => &mut self.read,
+            Direction::Write => &mut self.write,
+        }
+    }
+
+    fn interest(&self) -> Interest {
+        Interest {
+            read: !self.read.is_empty(),
+            write: !self.write.is_empty(),
+        }
+    }
+}
+
+impl List {
+    fn is_empty(&self) -> bool {
+        self.slot.is_none() && self.named.is_empty()
+    }
+
+    /// Puts `waker` in and returns the one it displaced.
+    fn put(&mut self, place: Place<'_>, waker: Waker) -> Option<Waker> {
+        match place {
+            Place::Slot => self.slot.replace(waker),
+            Place::Ticket(ticket) => match ticket.0 {
+                Some(entry) if entry.epoch == self.epoch => {
+                    Some(std::mem::replace(&mut self.named[entry.key()], waker))
+                }
+                _ => {
+                    ticket.0 = Some(Entry::new(self.named.insert(waker), self.epoch));
+                    None
+                }
+            },
+        }
+    }
+
+    fn take(&mut self, place: Place<'_>) -> Option<Waker> {
+        match place {
+            Place::Slot => self.slot.take(),
+            Place::Ticket(ticket) => {
+                let entry = ticket.0.take()?;
+                (entry.epoch == self.epoch).then(|| self.named.remove(entry.key()))
+            }
+        }
+    }
+
+    fn drain_into(&mut self, wakers: &mut Vec<Waker>) {
+        wakers.extend(self.slot.take());
+        if !self.named.is_empty() {
+            wakers.extend(self.named.drain());
+            self.epoch = self.epoch.wrapping_add(1);
+        }
+    }
+}
+
+#[cfg(all(test, not(gort_loom)))]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    const READ: Event = Event {
+        read: true,
+        write: false,
+        broken: false,
+    };
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn edge(_: Interest) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn deliver(waiters: &Waiters, event: Event) -> usize {
+        let mut wakers = Vec::new();
+        waiters.deliver(event, &mut wakers, None::<fn(Interest) -> io::Result<()>>);
+        wakers.len()
+    }
+
+    fn wait(waiters: &Waiters, place: Place<'_>, waker: &Waker) -> Wait {
+        let seen = waiters.load();
+        waiters
+            .wait(Direction::Read, seen, place, waker, edge)
+            .unwrap()
+    }
+
+    #[test]
+    fn an_event_takes_every_waiter_of_its_direction() {
+        let waiters = Waiters::new(false);
+        let waker = Waker::noop();
+        let (mut one, mut two, mut other) = Default::default();
+        assert_eq!(wait(&waiters, Place::Slot, waker), Wait::Registered);
+        assert_eq!(
+            wait(&waiters, Place::Ticket(&mut one), waker),
+            Wait::Registered
+        );
+        assert_eq!(
+            wait(&waiters, Place::Ticket(&mut two), waker),
+            Wait::Registered
+        );
+        let seen = waiters.load();
+        let place = Place::Ticket(&mut other);
+        let outcome = waiters.wait(Direction::Write, seen, place, waker, edge);
+        assert_eq!(outcome.unwrap(), Wait::Registered);
+        assert_eq!(deliver(&waiters, READ), 3);
+        assert_eq!(deliver(&waiters, READ), 0);
+        assert!(waiters.load().is_waited_for(Direction::Write));
+    }
+
+    #[test]
+    fn the_slot_keeps_the_last_waker_and_frees_the_others() {
+        let waiters = Waiters::new(false);
+        let first = Arc::new(Count::default());
+        let _ = wait(&waiters, Place::Slot, &Waker::from(Arc::clone(&first)));
+        assert_eq!(Arc::strong_count(&first), 2);
+        let _ = wait(&waiters, Place::Slot, Waker::noop());
+        assert_eq!(Arc::strong_count(&first), 1);
+        assert_eq!(deliver(&waiters, READ), 1);
+    }
+
+    #[test]
+    fn a_ticket_that_waits_again_keeps_one_waker() {
+        let waiters = Waiters::new(false);
+        let mut ticket = Ticket::default();
+        let _ = wait(&waiters, Place::Ticket(&mut ticket), Waker::noop());
+        let _ = wait(&waiters, Place::Ticket(&mut ticket), Waker::noop());
+        assert_eq!(deliver(&waiters, READ), 1);
+    }
+
+    #[test]
+    fn a_void_ticket_cancels_nobody_else() {
+        let waiters = Waiters::new(false);
+        let (mut old, mut new) = Default::default();
+        let _ = wait(&waiters, Place::Ticket(&mut old), Waker::noop());
+        assert_eq!(deliver(&waiters, READ), 1);
+        let _ = wait(&waiters, Place::Ticket(&mut new), Waker::noop());
+        waiters.cancel(Direction::Read, &mut old);
+        assert_eq!(deliver(&waiters, READ), 1);
+    }
+
+    #[test]
+    fn a_cancelled_ticket_frees_its_waker() {
+        let waiters = Waiters::new(false);
+        let mut ticket = Ticket::default();
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(Arc::clone(&count));
+        let _ = wait(&waiters, Place::Ticket(&mut ticket), &waker);
+        assert_eq!(Arc::strong_count(&count), 3);
+        waiters.cancel(Direction::Read, &mut ticket);
+        assert_eq!(Arc::strong_count(&count), 2);
+        assert_eq!(deliver(&waiters, READ), 0);
+    }
+
+    #[test]
+    fn an_event_since_the_look_is_not_waited_for() {
+        let waiters = Waiters::new(true);
+        let seen = waiters.load();
+        assert_eq!(deliver(&waiters, READ), 0);
+        let outcome = waiters.wait(Direction::Read, seen, Place::Slot, Waker::noop(), edge);
+        assert_eq!(outcome.unwrap(), Wait::EventCame);
+        assert_eq!(deliver(&waiters, READ), 0);
+    }
+
+    #[test]
+    fn a_failed_arm_leaves_no_waker_and_a_failed_rearm_wakes_everybody() {
+        let waiters = Waiters::new(false);
+        let refuse = |_| Err(io::Error::from(io::ErrorKind::OutOfMemory));
+        let seen = waiters.load();
+        let outcome = waiters.wait(Direction::Read, seen, Place::Slot, Waker::noop(), refuse);
+        assert!(outcome.is_err());
+        assert_eq!(deliver(&waiters, READ), 0);
+
+        let seen = waiters.load();
+        let outcome = waiters.wait(Direction::Write, seen, Place::Slot, Waker::noop(), edge);
+        assert_eq!(outcome.unwrap(), Wait::Registered);
+        let mut wakers = Vec::new();
+        waiters.deliver(READ, &mut wakers, Some(refuse));
+        assert_eq!(wakers.len(), 1);
+    }
+
+    #[test]
+    fn a_oneshot_registration_is_armed_for_whoever_is_left() {
+        let waiters = Waiters::new(false);
+        let mut armed = Vec::new();
+        for direction in Direction::BOTH {
+            let seen = waiters.load();
+            let outcome = waiters.wait(direction, seen, Place::Slot, Waker::noop(), |interest| {
+                armed.push(interest);
+                Ok(())
+            });
+            assert_eq!(outcome.unwrap(), Wait::Registered);
+        }
+        let rearm = |interest| {
+            armed.push(interest);
+            Ok(())
+        };
+        waiters.deliver(READ, &mut Vec::new(), Some(rearm));
+        let interests: Vec<_> = armed.iter().map(|it| (it.read, it.write)).collect();
+        assert_eq!(interests, [(true, false), (true, true), (false, true)]);
+    }
+}

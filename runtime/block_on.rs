@@ -1,0 +1,193 @@
+//! Running a future on the calling thread.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use gort_net::Reactor;
+
+use crate::m::{self, M};
+use crate::park::Parker;
+use crate::sched::Root;
+use crate::shared::Shared;
+use crate::{drive, handle, time, worker};
+
+/// Runs a future on the calling thread until it ends.
+///
+/// Works on every thread, with or without a runtime. Goroutines that the future spawns run on the current runtime, or on the default
+/// one, which is started by the first spawn; without any, this thread drives the reactor and the timers itself.
+///
+/// May be called from inside a goroutine, though awaiting is better: the P goes to another thread meanwhile.
+///
+/// # Panics
+///
+/// Panics if the future does.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let answer = gort::block_on(async {
+///     gort::time::sleep(Duration::from_millis(1)).await;
+///     42
+/// });
+/// assert_eq!(answer, 42);
+/// ```
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    m::with_here(|here| {
+        if let Some(here) = here {
+            here.give_p_away();
+        }
+    });
+    WITH_PARKER.with(|spare| {
+        // A nested call finds the parker taken, and makes its own: one must not use up the other's token.
+        let sleeper = spare.try_borrow_mut();
+        match sleeper {
+            Ok(sleeper) => run(&sleeper, future),
+            Err(_) => run(&Sleeper::new(), future),
+        }
+    })
+}
+
+thread_local! {
+    static WITH_PARKER: RefCell<Sleeper> = RefCell::new(Sleeper::new());
+}
+
+struct Sleeper {
+    thread: Arc<Thread>,
+    waker: Waker,
+}
+
+struct Thread {
+    parker: Parker,
+}
+
+impl Wake for Thread {
+    fn wake(self: Arc<Self>) {
+        self.parker.unpark(drive::notify);
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.parker.unpark(drive::notify);
+    }
+}
+
+impl Sleeper {
+    fn new() -> Self {
+        let thread = Arc::new(Thread {
+            parker: Parker::new(),
+        });
+        Self {
+            waker: Waker::from(thread.clone()),
+            thread,
+        }
+    }
+}
+
+fn run<F: Future>(sleeper: &Sleeper, future: F) -> F::Output {
+    let mut future = pin!(future);
+    let mut cx = Context::from_waker(&sleeper.waker);
+    let mut wakers = Vec::new();
+    let mut intent = None;
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            return output;
+        }
+        if intent.is_none() {
+            // Tells the reactor's thread of last resort, if there is one, that this thread drives.
+            intent = Reactor::get().ok().map(Reactor::enter_driver);
+        }
+        sleep(&sleeper.thread.parker, &mut wakers);
+    }
+}
+
+fn sleep(parker: &Parker, wakers: &mut Vec<Waker>) {
+    // Where a runtime has threads, one of them drives: each event then wakes a goroutine on the thread that has its P.
+    if !handle::any_has_threads() && drive::sleep(parker, wakers) {
+        time::wake_all(wakers);
+    } else {
+        parker.park();
+    }
+}
+
+/// [`block_on`] for a runtime that has no threads: the calling thread becomes its M.
+pub(crate) fn as_local_m<F: Future>(rt: &Arc<Shared>, future: F) -> F::Output {
+    let Some(p) = rt.idle.take_p() else {
+        // Another thread runs the goroutines already.
+        return block_on(future);
+    };
+    let m = rt.adopt_thread();
+    let root = Arc::new(LocalRoot {
+        ready: AtomicBool::new(true),
+        m,
+    });
+    let waker = Waker::from(root.clone());
+    let mut future = pin!(future);
+    let mut output = None;
+    let leave = Leave(rt, &root.m);
+    // SAFETY: the M was made or revived for this thread.
+    unsafe {
+        m::enter(&root.m, |here| {
+            here.gain_p(p);
+            worker::run(here, &*root, || {
+                root.ready.store(false, Ordering::SeqCst);
+                let cx = &mut Context::from_waker(&waker);
+                // Unwind safety: after a panic the future is not touched again.
+                match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+                    Ok(Poll::Ready(done)) => output = Some(Ok(done)),
+                    Ok(Poll::Pending) => {}
+                    Err(payload) => output = Some(Err(payload)),
+                }
+                output.is_some()
+            });
+            worker::leave(here);
+        });
+    }
+    drop(leave);
+    // The runtime was shut down meanwhile; the root future goes on without it.
+    match output {
+        Some(Ok(output)) => output,
+        Some(Err(payload)) => resume_unwind(payload),
+        None => block_on(future),
+    }
+}
+
+/// Gives the M back, on every way out.
+struct Leave<'a>(&'a Arc<Shared>, &'a M);
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        self.0.thread_ended(self.1);
+        // The reactor may have lost its driver.
+        crate::sysmon::ensure();
+    }
+}
+
+struct LocalRoot {
+    ready: AtomicBool,
+    m: Arc<M>,
+}
+
+impl Root for LocalRoot {
+    fn is_ready(&self) -> bool {
+        // SeqCst: pairs with the store of a waker and the fence of an M that goes to sleep.
+        self.ready.load(Ordering::SeqCst)
+    }
+}
+
+impl Wake for LocalRoot {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // SeqCst: as in `is_ready`.
+        self.ready.store(true, Ordering::SeqCst);
+        self.m.unpark();
+    }
+}

@@ -1,0 +1,59 @@
+//! Driving the process-wide reactor, with the next timer as the limit of the wait.
+//!
+//! Idle Ms, and `block_on` where there is no runtime, sleep here. Whoever has the baton also watches the timers of the whole
+//! process; see [`crate::time`] for how a thread that arms an earlier one makes itself heard.
+
+use std::io;
+use std::task::Waker;
+
+use gort_net::Reactor;
+
+use crate::park::Parker;
+use crate::time;
+use crate::time::Watch;
+
+/// Ends a wait in the reactor, if some thread waits there.
+pub(crate) fn notify() {
+    if let Some(reactor) = Reactor::existing() {
+        reactor.notify();
+    }
+}
+
+/// Sleeps in the reactor until there are events or timers due, or the parker has a token, which is taken.
+///
+/// Collects the wakers of what happened. Returns false at once if another thread has the baton: the caller parks then.
+pub(crate) fn sleep(parker: &Parker, wakers: &mut Vec<Waker>) -> bool {
+    let Ok(reactor) = Reactor::get() else {
+        // Without a reactor there is no I/O to wait for, and the monitor runs the timers.
+        return false;
+    };
+    let Some(mut driver) = reactor.try_driver() else {
+        // The driver may have gone to sleep before a timer was armed that this thread was to watch.
+        if time::look(time::next_deadline()) == Watch::Oversleeps {
+            reactor.notify();
+        }
+        return false;
+    };
+    if !parker.begin_poll() {
+        return true;
+    }
+    let until = time::announce(time::NEVER);
+    let outcome = driver.wait(time::until(until, time::now()), wakers);
+    time::clear();
+    drop(driver);
+    // The caller looks for what the token stands for in any case.
+    let _token = parker.end_poll();
+    check(outcome);
+    if until != time::NEVER {
+        time::run_overdue(time::now(), wakers);
+    }
+    true
+}
+
+/// Stops the process if the kernel refuses to wait: nothing that waits for I/O could ever go on.
+pub(crate) fn check(outcome: io::Result<usize>) {
+    if let Err(error) = outcome {
+        eprintln!("gort: waiting for I/O failed: {error}");
+        std::process::abort();
+    }
+}

@@ -1,0 +1,288 @@
+//! G: the record of a goroutine.
+//!
+//! A goroutine is an `async_task` task; its record holds what the runtime wants to know about it. Records are
+//! [type-stable](gort_gc::records): a pointer to one never dangles, a finished goroutine's record is used again for another,
+//! and *the chunks are the registry* (Go's `allgs`), so a dump or a shutdown walks them and takes no lock.
+//!
+//! The public handle of a goroutine must be exactly `async_task::Task<T>`, a type that libraries store, so there is no room
+//! for the record in async-task's metadata. The schedule function and the future hold a pointer to it instead.
+//!
+//! # Who may touch what
+//!
+//! * `runnable`: written by whoever schedules the goroutine, read by whoever runs it; the queue between them orders both.
+//! * `data`, `vtable`: written at the start of the first poll, then constant until the record is used again.
+//! * `refs`: see [`refs`].
+//! * everything else: written by the thread that runs or schedules the goroutine, read by anyone, for reports only.
+//!
+//! # Life of a record
+//!
+//! ```text
+//!  Free --spawn--> Runnable --poll--> Running --Pending--> Waiting --wake--> Runnable ...
+//!                     |                  |                    |
+//!                     +------------------+--------------------+--> Dead (the future is dropped) --> Free (its memory is)
+//! ```
+
+use std::panic::Location;
+use std::ptr;
+
+use gort_gc::records::Records;
+use gort_primitives::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use crate::shared::Shared;
+use refs::Refs;
+
+pub(crate) mod abort;
+pub(crate) mod body;
+pub(crate) mod chain;
+pub(crate) mod free;
+pub(crate) mod refs;
+pub(crate) mod waker;
+
+/// What a goroutine is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum State {
+    /// The record belongs to no goroutine.
+    Free = 0,
+    /// In a queue, waiting for a P.
+    Runnable = 1,
+    /// Being polled.
+    Running = 2,
+    /// Waiting for a wake-up.
+    Waiting = 3,
+    /// Its future has been dropped.
+    Dead = 4,
+}
+
+impl State {
+    fn from_byte(byte: u8) -> Self {
+        match byte {
+            1 => Self::Runnable,
+            2 => Self::Running,
+            3 => Self::Waiting,
+            4 => Self::Dead,
+            _ => Self::Free,
+        }
+    }
+}
+
+/// The hot part of a record: one cache line, of which a poll touches nothing else.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(crate) struct G {
+    /// Owners of the task's waker: 1 for the future, 1 for each waker of the user. 0 before the first of them exists.
+    refs: Refs,
+    state: AtomicU8,
+    /// Why it waits: a [`crate::task::WaitReason`].
+    wait: AtomicU8,
+    /// `async_task::Runnable::into_raw`, while the goroutine is in a queue.
+    runnable: AtomicPtr<()>,
+    /// The two halves of async-task's own waker.
+    data: AtomicPtr<()>,
+    vtable: AtomicPtr<()>,
+    rt: AtomicPtr<Shared>,
+    /// The next record of the [`chain`] this one is in.
+    next: AtomicPtr<G>,
+    /// The number of goroutines this record has served.
+    generation: AtomicU32,
+    /// The generation that shall stop. See [`abort`].
+    abort: AtomicU32,
+    polls: AtomicU32,
+    /// The monitor's tick when it last began to wait.
+    since: AtomicU32,
+}
+
+const _: () = assert!(size_of::<G>() == 64);
+
+/// The cold part of a record.
+#[derive(Debug)]
+pub(crate) struct Cold {
+    id: AtomicU64,
+    parent: AtomicU64,
+    spawned_at: AtomicPtr<Location<'static>>,
+    waits_at: AtomicPtr<Location<'static>>,
+    /// A `Box<Box<str>>`, owned by the record until it is used again.
+    name: AtomicPtr<Box<str>>,
+}
+
+/// Guards the names against being freed under a reader. A leaf lock; a goroutine without a name never takes it.
+static NAMES: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
+/// The records of all goroutines of the process.
+pub(crate) static RECORDS: Records<G, Cold> = Records::new();
+
+impl Default for G {
+    fn default() -> Self {
+        Self {
+            refs: Refs::default(),
+            state: AtomicU8::new(State::Free as u8),
+            wait: AtomicU8::new(0),
+            runnable: AtomicPtr::new(ptr::null_mut()),
+            data: AtomicPtr::new(ptr::null_mut()),
+            vtable: AtomicPtr::new(ptr::null_mut()),
+            rt: AtomicPtr::new(ptr::null_mut()),
+            next: AtomicPtr::new(ptr::null_mut()),
+            generation: AtomicU32::new(0),
+            abort: AtomicU32::new(0),
+            polls: AtomicU32::new(0),
+            since: AtomicU32::new(0),
+        }
+    }
+}
+
+impl Default for Cold {
+    fn default() -> Self {
+        Self {
+            id: AtomicU64::new(0),
+            parent: AtomicU64::new(0),
+            spawned_at: AtomicPtr::new(ptr::null_mut()),
+            waits_at: AtomicPtr::new(ptr::null_mut()),
+            name: AtomicPtr::new(ptr::null_mut()),
+        }
+    }
+}
+
+/// What a record needs to know of a new goroutine.
+#[derive(Debug)]
+pub(crate) struct Birth {
+    pub(crate) id: u64,
+    pub(crate) parent: u64,
+    pub(crate) at: &'static Location<'static>,
+    pub(crate) name: Option<Box<str>>,
+}
+
+impl G {
+    /// Makes a free record that of a new goroutine.
+    #[inline]
+    pub(crate) fn begin(&'static self, rt: &Shared, birth: Birth) {
+        let cold = self.cold();
+        cold.id.store(birth.id, Ordering::Relaxed);
+        cold.parent.store(birth.parent, Ordering::Relaxed);
+        cold.spawned_at
+            .store(ptr::from_ref(birth.at).cast_mut(), Ordering::Relaxed);
+        if let Some(name) = birth.name {
+            let name = Box::into_raw(Box::new(name));
+            // Release: publishes the name to the Acquire in `with_name`.
+            cold.name.store(name, Ordering::Release);
+        }
+        self.vtable.store(ptr::null_mut(), Ordering::Relaxed);
+        self.polls.store(0, Ordering::Relaxed);
+        self.rt
+            .store(ptr::from_ref(rt).cast_mut(), Ordering::Relaxed);
+        let generation = self.generation.load(Ordering::Relaxed).wrapping_add(1);
+        self.generation.store(generation, Ordering::Relaxed);
+        // Release: a walk that sees the new state (Acquire) sees the new owner and generation too.
+        self.state.store(State::Runnable as u8, Ordering::Release);
+    }
+
+    #[inline(always)]
+    fn cold(&'static self) -> &'static Cold {
+        // SAFETY: every `&'static G` comes from `RECORDS`, which is a set of these two types.
+        unsafe { Records::<G, Cold>::cold(self) }
+    }
+
+    /// The runtime the goroutine belongs to. Dangling once the goroutine is dead.
+    #[inline(always)]
+    pub(crate) fn runtime(&self) -> *const Shared {
+        self.rt.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn state(&self) -> State {
+        // Acquire: pairs with the Release in `begin`.
+        State::from_byte(self.state.load(Ordering::Acquire))
+    }
+
+    /// Whether the goroutine's future exists.
+    pub(crate) fn is_alive(&self) -> bool {
+        !matches!(self.state(), State::Free | State::Dead)
+    }
+
+    pub(crate) fn generation(&self) -> u32 {
+        self.generation.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn id(&'static self) -> u64 {
+        self.cold().id.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn parent(&'static self) -> u64 {
+        self.cold().parent.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn polls(&self) -> u32 {
+        self.polls.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn since(&self) -> u32 {
+        self.since.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn spawned_at(&'static self) -> Option<&'static Location<'static>> {
+        location(&self.cold().spawned_at)
+    }
+
+    /// Copies the goroutine's name.
+    pub(crate) fn name(&'static self) -> Option<String> {
+        let _names = NAMES.lock().expect("leaf lock");
+        // Acquire: pairs with the Release in `begin`.
+        let name = self.cold().name.load(Ordering::Acquire);
+        // SAFETY: a name is freed under the lock that we hold.
+        unsafe { name.as_ref() }.map(|name| String::from(&**name))
+    }
+
+    /// Frees the name, if there is one.
+    fn drop_name(&'static self) {
+        let cell = &self.cold().name;
+        if cell.load(Ordering::Relaxed).is_null() {
+            return;
+        }
+        let _names = NAMES.lock().expect("leaf lock");
+        let name = cell.swap(ptr::null_mut(), Ordering::Relaxed);
+        // SAFETY: `begin` made it from a box, the swap takes it once, and readers hold the lock.
+        drop(unsafe { Box::from_raw(name) });
+    }
+
+    /// Why and where it waits, if gort's own code knows.
+    pub(crate) fn wait(&'static self) -> (u8, Option<&'static Location<'static>>) {
+        let reason = self.wait.load(Ordering::Relaxed);
+        let at = location(&self.cold().waits_at);
+        (reason, at.filter(|_| reason != 0))
+    }
+
+    /// Notes why the goroutine is about to wait.
+    #[inline]
+    pub(crate) fn note_wait(&'static self, reason: u8, at: &'static Location<'static>) {
+        self.wait.store(reason, Ordering::Relaxed);
+        self.cold()
+            .waits_at
+            .store(ptr::from_ref(at).cast_mut(), Ordering::Relaxed);
+    }
+
+    /// Keeps what is to be run while the goroutine is in a queue.
+    #[inline(always)]
+    pub(crate) fn put_runnable(&self, runnable: async_task::Runnable) {
+        self.runnable
+            .store(runnable.into_raw().as_ptr(), Ordering::Relaxed);
+        self.state.store(State::Runnable as u8, Ordering::Relaxed);
+    }
+
+    /// Takes back what [`put_runnable`](Self::put_runnable) kept.
+    ///
+    /// # Safety
+    ///
+    /// The caller took the goroutine out of a queue, and calls this once.
+    #[inline(always)]
+    pub(crate) unsafe fn take_runnable(&self) -> async_task::Runnable {
+        let raw = self.runnable.load(Ordering::Relaxed);
+        // SAFETY: a queued goroutine has a runnable.
+        let raw = unsafe { ptr::NonNull::new_unchecked(raw) };
+        // SAFETY: it came from `into_raw`, and the caller, who owns the queue entry, uses it once.
+        unsafe { async_task::Runnable::from_raw(raw) }
+    }
+}
+
+fn location(cell: &AtomicPtr<Location<'static>>) -> Option<&'static Location<'static>> {
+    // SAFETY: only pointers from `&'static Location` are stored.
+    unsafe { cell.load(Ordering::Relaxed).as_ref() }
+}

@@ -1,0 +1,290 @@
+//! Who sleeps: the idle Ps and the parked Ms, and the one word that tells a waker whether anyone needs waking.
+//!
+//! The word packs the number of idle Ps with the number of searching Ms. A thread that made work ready reads it once:
+//! no idle P, or somebody searching already, and there is nothing to do. The lists behind it are touched only by a thread
+//! that goes to sleep or wakes another, under one lock.
+//!
+//! # No work is left behind
+//!
+//! | a thread that makes work ready | an M that goes to sleep |
+//! |---|---|
+//! | 1. pushes it | 1. adds its P to the idle set (SeqCst) |
+//! | 2. fence (SeqCst) | 2. fence (SeqCst) |
+//! | 3. reads the word | 3. looks at every queue |
+//!
+//! If the push's fence is first, the sleeper finds the work at 3. If the sleeper's is first, the pusher sees an idle P at 3
+//! and wakes somebody. The count of searchers is part of the argument: a pusher that relies on a searcher is safe because the *last*
+//! searcher to find something looks at every queue after it stopped being counted, and wakes another if there is more; and
+//! a searcher that finds nothing goes to sleep by the right column.
+//!
+//! Lock rank: the lists' lock is a leaf. It is held for a push or a pop, never while a thread is started or user code runs.
+//!
+//! Rejected: a bit per P in the word (caps the runtime at 32 Ps), and a lock on the fast path (tokio and Go have one behind
+//! the word too, for the same reason: sleeping is slow anyway).
+
+use gort_primitives::atomic::{AtomicU64, Ordering};
+use gort_primitives::sync::Mutex;
+
+const ONE_IDLE: u64 = 1;
+const ONE_SEARCHING: u64 = 1 << 32;
+
+/// The idle set of a runtime. `M` names a parked M.
+#[derive(Debug)]
+pub(crate) struct Idle<M> {
+    /// Searching Ms in the high half, idle Ps in the low half.
+    word: AtomicU64,
+    lists: Mutex<Lists<M>>,
+    procs: usize,
+}
+
+#[derive(Debug)]
+struct Lists<M> {
+    ps: Vec<usize>,
+    ms: Vec<M>,
+}
+
+/// What a thread that wakes another holds in its hand: a P, and the M to give it to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Pair<M> {
+    pub(crate) p: usize,
+    /// None if every M is busy or stuck: a new one is needed.
+    pub(crate) m: Option<M>,
+}
+
+/// Whether the M that stopped searching was the last one that did.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct WasLast(pub(crate) bool);
+
+impl<M: Copy + PartialEq> Idle<M> {
+    /// An idle set with all of `procs` Ps in it, P 0 to be given out first.
+    pub(crate) fn new(procs: usize) -> Self {
+        Self {
+            word: AtomicU64::new(procs as u64 * ONE_IDLE),
+            lists: Mutex::new(Lists {
+                ps: (0..procs).rev().collect(),
+                ms: Vec::new(),
+            }),
+            procs,
+        }
+    }
+
+    /// Returns whether work that was just pushed needs somebody to be woken for it.
+    ///
+    /// The push and a SeqCst fence come before.
+    #[inline(always)]
+    pub(crate) fn wants_wake(&self) -> bool {
+        // SeqCst: step 3 of the left column of the module's table; pairs with the read-modify-writes of the word.
+        let word = self.word.load(Ordering::SeqCst);
+        searching(word) == 0 && idle(word) != 0
+    }
+
+    /// Takes an idle P, and a parked M for it if there is one, for a wake-up. The M counts as searching from here on.
+    ///
+    /// `prefer` says which Ms are cheaper to wake; the one that parked last among them is taken.
+    pub(crate) fn take_pair(&self, prefer: impl Fn(&M) -> bool) -> Option<Pair<M>> {
+        if !self.try_start_search() {
+            return None;
+        }
+        let mut lists = self.lists.lock().expect("leaf lock");
+        let Some(p) = lists.ps.pop() else {
+            drop(lists);
+            let WasLast(_) = self.stop_search();
+            return None;
+        };
+        let at = lists.ms.iter().rposition(prefer);
+        let m = match at {
+            Some(at) => Some(lists.ms.remove(at)),
+            None => lists.ms.pop(),
+        };
+        // SeqCst: keeps the word in one total order for the module's argument.
+        self.word.fetch_sub(ONE_IDLE, Ordering::SeqCst);
+        Some(Pair { p, m })
+    }
+
+    /// Counts the caller as searching if nobody else is, and if there is a P for it.
+    fn try_start_search(&self) -> bool {
+        let mut word = self.word.load(Ordering::Relaxed);
+        loop {
+            if searching(word) != 0 || idle(word) == 0 {
+                return false;
+            }
+            // SeqCst: as in `take_pair`. One winner: a burst of wakes starts one searcher, which starts the next.
+            match self.word.compare_exchange_weak(
+                word,
+                word + ONE_SEARCHING,
+                Ordering::SeqCst,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Gives back a pair that could not be used, because no thread could be started.
+    pub(crate) fn put_back(&self, p: usize) -> WasLast {
+        let mut lists = self.lists.lock().expect("leaf lock");
+        lists.ps.push(p);
+        self.word.fetch_add(ONE_IDLE, Ordering::SeqCst);
+        drop(lists);
+        self.stop_search()
+    }
+
+    /// Counts an M with a P as searching, unless half of the busy Ms search already.
+    ///
+    /// More searchers than that only fight over the same queues (the bound is Go's and tokio's).
+    pub(crate) fn start_search(&self) -> bool {
+        let word = self.word.load(Ordering::Relaxed);
+        let busy = self.procs as u64 - idle(word).min(self.procs as u64);
+        if 2 * searching(word) >= busy {
+            return false;
+        }
+        // SeqCst: as in `take_pair`.
+        self.word.fetch_add(ONE_SEARCHING, Ordering::SeqCst);
+        true
+    }
+
+    /// Stops counting the caller as searching.
+    pub(crate) fn stop_search(&self) -> WasLast {
+        // SeqCst: comes before the last searcher's look at every queue, after which it may wake another.
+        let word = self.word.fetch_sub(ONE_SEARCHING, Ordering::SeqCst);
+        debug_assert_ne!(searching(word), 0, "stop_search: nobody searches");
+        WasLast(searching(word) == 1)
+    }
+
+    /// Announces that `m` goes to sleep and gives its P up, in one step with the end of its search.
+    ///
+    /// A SeqCst fence and a look at every queue must follow.
+    pub(crate) fn sleep(&self, m: M, p: usize, was_searching: bool) {
+        let mut lists = self.lists.lock().expect("leaf lock");
+        lists.ps.push(p);
+        lists.ms.push(m);
+        let stop = if was_searching { ONE_SEARCHING } else { 0 };
+        // SeqCst: step 1 of the right column of the module's table.
+        self.word
+            .fetch_add(ONE_IDLE.wrapping_sub(stop), Ordering::SeqCst);
+    }
+
+    /// Adds an M that has no P to the sleepers.
+    pub(crate) fn sleep_without_p(&self, m: M) {
+        self.lists.lock().expect("leaf lock").ms.push(m);
+    }
+
+    /// Adds a P whose M does not sleep but blocks, or has stopped.
+    pub(crate) fn put_p(&self, p: usize) {
+        let mut lists = self.lists.lock().expect("leaf lock");
+        lists.ps.push(p);
+        self.word.fetch_add(ONE_IDLE, Ordering::SeqCst);
+    }
+
+    /// Takes an idle P for a thread that is in nobody's list.
+    pub(crate) fn take_p(&self) -> Option<usize> {
+        let mut lists = self.lists.lock().expect("leaf lock");
+        let p = lists.ps.pop()?;
+        self.word.fetch_sub(ONE_IDLE, Ordering::SeqCst);
+        Some(p)
+    }
+
+    /// Takes the sleeper `m` itself out of the list, with a P for it.
+    pub(crate) fn retract(&self, m: M) -> Retracted {
+        let mut lists = self.lists.lock().expect("leaf lock");
+        let Some(at) = lists.ms.iter().rposition(|&other| other == m) else {
+            return Retracted::Woken;
+        };
+        let Some(p) = lists.ps.pop() else {
+            return Retracted::NoP;
+        };
+        lists.ms.remove(at);
+        self.word.fetch_sub(ONE_IDLE, Ordering::SeqCst);
+        Retracted::P(p)
+    }
+
+    /// Takes the sleeper `m` out of the list, without a P. Returns false if a waker was faster.
+    pub(crate) fn leave(&self, m: M) -> bool {
+        let mut lists = self.lists.lock().expect("leaf lock");
+        let at = lists.ms.iter().rposition(|&other| other == m);
+        at.map(|at| lists.ms.remove(at)).is_some()
+    }
+
+    /// Returns whether no P is at work, and nobody searches.
+    pub(crate) fn all_idle(&self) -> bool {
+        // SeqCst: the monitor announces its sleep before it looks, and an M takes its P before it looks at the monitor.
+        let word = self.word.load(Ordering::SeqCst);
+        idle(word) >= self.procs as u64 && searching(word) == 0
+    }
+
+    /// The number of idle Ps, as it was a moment ago.
+    pub(crate) fn idle_ps(&self) -> usize {
+        idle(self.word.load(Ordering::Relaxed)) as usize
+    }
+
+    /// The number of searching Ms, as it was a moment ago.
+    pub(crate) fn searching(&self) -> usize {
+        searching(self.word.load(Ordering::Relaxed)) as usize
+    }
+}
+
+/// What [`Idle::retract`] found.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Retracted {
+    /// The M is awake, with this P in its hand.
+    P(usize),
+    /// All Ps are taken; the M is still in the list.
+    NoP,
+    /// A waker took the M out: a P is on its way.
+    Woken,
+}
+
+fn idle(word: u64) -> u64 {
+    word & (ONE_SEARCHING - 1)
+}
+
+fn searching(word: u64) -> u64 {
+    word >> 32
+}
+
+#[cfg(all(test, not(gort_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_wake_up_is_under_way_at_a_time() {
+        let set = Idle::<u8>::new(2);
+        assert_eq!(set.take_pair(|_| true), Some(Pair { p: 0, m: None }));
+        assert!(!set.wants_wake());
+        assert_eq!(set.take_pair(|_| true), None);
+        assert_eq!(set.stop_search(), WasLast(true));
+        assert!(set.wants_wake());
+        set.sleep(7, 0, false);
+        assert!(set.all_idle());
+        assert_eq!(set.take_pair(|_| true), Some(Pair { p: 0, m: Some(7) }));
+    }
+
+    #[test]
+    fn half_of_the_busy_ms_may_search() {
+        let set = Idle::<u8>::new(4);
+        for _ in 0..4 {
+            set.take_p().expect("idle");
+        }
+        assert!(set.start_search());
+        assert!(set.start_search());
+        assert!(!set.start_search());
+        assert_eq!(set.stop_search(), WasLast(false));
+        assert_eq!(set.stop_search(), WasLast(true));
+    }
+
+    #[test]
+    fn a_sleeper_that_was_woken_cannot_retract() {
+        let set = Idle::<u8>::new(1);
+        let p = set.take_p().expect("idle");
+        set.sleep(1, p, false);
+        assert!(set.take_pair(|_| true).is_some());
+        assert_eq!(set.retract(1), Retracted::Woken);
+        set.sleep_without_p(2);
+        assert_eq!(set.retract(2), Retracted::NoP);
+        assert!(set.leave(2));
+        assert!(!set.leave(2));
+    }
+}

@@ -1,0 +1,60 @@
+//! What happens when a goroutine panics: the worker and all other goroutines go on, and the report names the goroutine.
+
+use std::fmt;
+use std::io::Write;
+
+use crate::g::G;
+
+/// What a runtime does when the future of a goroutine panics.
+///
+/// In each case but [`Abort`](Self::Abort) the worker goes on, the future is dropped, and the panic goes to whoever awaits
+/// the goroutine: it is raised again from a [`Task`](crate::Task), and is the error of a [`JoinHandle`](crate::JoinHandle).
+/// Set by [`Builder::panic_policy`](crate::Builder::panic_policy).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PanicPolicy {
+    /// Tells the awaiter only. A goroutine whose handle was detached or dropped then fails with nothing but the message of the panic hook.
+    Propagate,
+    /// Tells the awaiter, and writes a line with the goroutine's id, name and spawn site to the standard error stream.
+    #[default]
+    Log,
+    /// Writes that line and aborts the process.
+    Abort,
+}
+
+/// Reports the panic of a goroutine if it is dropped by unwinding. Forgotten when the poll returns.
+pub(crate) struct Report(pub(crate) &'static G);
+
+impl Drop for Report {
+    #[cold]
+    fn drop(&mut self) {
+        // SAFETY: the goroutine is being polled, so its runtime exists.
+        let rt = unsafe { &*self.0.runtime() };
+        let policy = rt.settings.panic_policy;
+        // While a runtime closes, a goroutine that awaits a cancelled one panics by design.
+        if policy == PanicPolicy::Propagate || rt.is_closing() {
+            return;
+        }
+        // A standard error stream that is closed must not turn a panic into an abort.
+        let _ = writeln!(std::io::stderr(), "gort: {} panicked", Described(self.0));
+        if policy == PanicPolicy::Abort {
+            std::process::abort();
+        }
+    }
+}
+
+/// A goroutine in words: `goroutine 7 "name" (spawned at src/main.rs:3:5)`.
+pub(crate) struct Described(pub(crate) &'static G);
+
+impl fmt::Display for Described {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "goroutine {}", self.0.id())?;
+        if let Some(name) = self.0.name() {
+            write!(f, " {name:?}")?;
+        }
+        match self.0.spawned_at() {
+            Some(at) => write!(f, " (spawned at {at})"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,567 @@
+//! The scheduler: where ready goroutines go, and where an M with a P looks for the next one.
+//!
+//! ```text
+//! next slot -> own ring -> (every 61st turn: the global queue first) -> timers -> global queue, a batch -> reactor, without
+//! waiting -> steal, four rounds -> sleep
+//! ```
+//!
+//! * A wake goes to the slot, and what it displaces to the ring. A push into an empty slot wakes nobody: its M looks there
+//!   next, and waking another M for it cost tokio 30 % of its throughput when it was tried.
+//! * A yield, and everything that the reactor and the timers make ready, goes to the ring.
+//! * After three polls from the slot in a row the ring has its turn, so two goroutines that wake each other cannot starve
+//!   the others.
+//! * At most half of the busy Ms search. The last searcher that finds something looks at every queue once more and wakes the next if there is more.
+
+use std::sync::atomic::fence;
+use std::task::Waker;
+use std::time::Duration;
+
+use gort_net::Reactor;
+use gort_primitives::atomic::Ordering;
+
+use crate::g::G;
+use crate::g::chain::Chain;
+use crate::idle::{Retracted, WasLast};
+use crate::lease::{Acknowledged, Flag, Released};
+use crate::m::{Here, M};
+use crate::runq::{CAPACITY, Stolen};
+use crate::time;
+use crate::{drive, sysmon};
+
+/// How often the global queue comes first. From Go: a prime, so that it does not beat with a pattern of the load.
+const GLOBAL_EVERY: u32 = 61;
+
+/// How often a busy M compares its earliest timer with the clock. A guess: 16 polls of a microsecond are well below the
+/// millisecond after which the monitor looks, and one clock read in 16 polls is about a nanosecond each.
+const TIMERS_EVERY: u32 = 16;
+
+/// Polls from the slot in a row, while the ring holds work. From tokio.
+const SLOT_STREAK: u32 = 3;
+
+/// From Go: on the last round slots and timers of others are looked at too.
+const STEAL_ROUNDS: usize = 4;
+
+const HALF: usize = CAPACITY / 2;
+
+/// What an M does next.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// Run this goroutine.
+    Run(&'static G),
+    /// Poll the root future of a `block_on` that runs the M.
+    Root,
+    /// End: the runtime closes.
+    Stop,
+}
+
+/// The root future of an M that runs inside `block_on`, as the scheduler sees it.
+pub(crate) trait Root {
+    /// Whether the root future was woken.
+    fn is_ready(&self) -> bool;
+}
+
+/// The root of a worker thread: there is none.
+#[derive(Debug)]
+pub(crate) struct NoRoot;
+
+impl Root for NoRoot {
+    #[inline(always)]
+    fn is_ready(&self) -> bool {
+        false
+    }
+}
+
+// Making goroutines ready.
+impl Here<'_> {
+    /// Puts a goroutine into this M's queues, or into the global queue if the M holds no P.
+    #[inline(always)]
+    pub(crate) fn ready(self, g: &'static G, yielded: bool) {
+        if !self.m().lease.seems_held() {
+            return self.rt().inject_and_wake(Chain::of(g));
+        }
+        if yielded || self.local().batch.get() {
+            return self.ready_last(g);
+        }
+        match self.m().slot.replace(g) {
+            None => {
+                if !self.m().lease.still_held() {
+                    self.hand_in_all();
+                }
+            }
+            Some(displaced) => {
+                self.push(displaced);
+                self.pushed(true);
+            }
+        }
+    }
+
+    #[inline]
+    fn ready_last(self, g: &'static G) {
+        self.push(g);
+        if !self.local().batch.get() {
+            // A goroutine that yields alone needs nobody: we take it up again at once.
+            self.pushed(self.local().ring.len() > 1);
+        }
+    }
+
+    /// What must follow a push into the ring.
+    #[inline(always)]
+    fn pushed(self, wake: bool) {
+        // SeqCst: orders the plain store of the push before two looks: at the lease (against `Lease::revoke`), and at the
+        // idle word (step 2 of the left column in `idle`).
+        fence(Ordering::SeqCst);
+        if !self.m().lease.still_held() {
+            self.hand_in_all();
+        }
+        if wake {
+            self.rt().wake_p();
+        }
+    }
+
+    #[inline]
+    fn push(self, g: &'static G) {
+        if let Some(overflow) = self.local().ring.push(g) {
+            self.rt().inject.push(overflow);
+        }
+    }
+
+    /// Moves all that is queued here to the global queue.
+    #[cold]
+    pub(crate) fn hand_in_all(self) {
+        let mut all = Chain::new();
+        if let Some(g) = self.m().slot.take() {
+            all.push(g);
+        }
+        while let Some(g) = self.local().ring.pop() {
+            all.push(g);
+        }
+        self.rt().inject_and_wake(all);
+    }
+
+    /// Calls wakers that the reactor or the timers gave, and keeps what they make ready in the ring.
+    pub(crate) fn deliver(self, wakers: &mut Vec<Waker>) {
+        if wakers.is_empty() {
+            return;
+        }
+        self.local().batch.set(true);
+        // A waker is foreign code and may block: to the monitor it looks like a poll.
+        self.begin_poll(None);
+        time::wake_all(wakers);
+        self.end_poll();
+        self.local().batch.set(false);
+        self.pushed(self.local().ring.len() > 1);
+    }
+}
+
+// Running them.
+impl Here<'_> {
+    /// Polls a goroutine that the caller took out of a queue.
+    #[inline]
+    pub(crate) fn run(self, g: &'static G) {
+        if self.local().searching.get() {
+            self.found_work();
+        }
+        self.begin_poll(Some(g));
+        // SAFETY: the caller took it out of a queue, and passes it on to nobody else.
+        let runnable = unsafe { g.take_runnable() };
+        runnable.run();
+        self.end_poll();
+        if let Some(held) = self.local().held.get()
+            && self.m().lease.changed(held)
+        {
+            self.look_at_lease();
+        }
+    }
+
+    /// Something happened to the lease during the poll.
+    #[cold]
+    fn look_at_lease(self) {
+        if self.m().lease.take(Flag::Slice) {
+            self.m().counters.slices.add_one();
+            // The slot's chain has had its slice; the ring is next.
+            self.local().streak.set(SLOT_STREAK);
+        }
+        match self.m().lease.acknowledge() {
+            Acknowledged::StillHeld(held) => self.local().held.set(Some(held)),
+            Acknowledged::Gone => {
+                self.lost_p();
+                self.hand_in_all();
+            }
+        }
+    }
+
+    /// Ends the search of an M that found work. The last one to search looks for more, and wakes another for it.
+    #[cold]
+    fn found_work(self) {
+        self.local().searching.set(false);
+        if self.rt().idle.stop_search() == WasLast(true) {
+            // SeqCst: the look comes after the end of the search, see `idle`.
+            fence(Ordering::SeqCst);
+            if self.rt().has_work() {
+                self.rt().wake_p();
+            }
+        }
+    }
+
+    /// Whether the runtime wants this M to end.
+    #[inline(always)]
+    fn must_stop(self) -> bool {
+        self.rt().is_closing() && self.m().lease.raised(Flag::Shutdown)
+    }
+}
+
+// Finding the next one.
+impl Here<'_> {
+    /// Finds what to do next. Sleeps while there is nothing.
+    #[inline]
+    pub(crate) fn next(self, root: &impl Root) -> Next {
+        loop {
+            if self.must_stop() {
+                return Next::Stop;
+            }
+            if root.is_ready() && self.local().held.get().is_some() {
+                return Next::Root;
+            }
+            if let Some(g) = self.queued() {
+                return Next::Run(g);
+            }
+            if self.local().held.get().is_some() {
+                if let Some(g) = self.search() {
+                    return Next::Run(g);
+                }
+                self.sleep(root);
+            } else {
+                self.sleep_without_p(root);
+            }
+        }
+    }
+
+    /// Takes from this M's own queues, and now and then looks elsewhere first.
+    #[inline(always)]
+    fn queued(self) -> Option<&'static G> {
+        let local = self.local();
+        let turn = local.turn.get().wrapping_add(1);
+        local.turn.set(turn);
+        if turn.is_multiple_of(TIMERS_EVERY) {
+            self.run_timers();
+        }
+        if turn.is_multiple_of(GLOBAL_EVERY)
+            && let Some(g) = self.look_elsewhere()
+        {
+            return Some(g);
+        }
+        let streak = local.streak.get();
+        if (streak < SLOT_STREAK || local.ring.is_empty())
+            && let Some(g) = self.m().slot.take()
+        {
+            local.streak.set(streak + 1);
+            return Some(g);
+        }
+        local.streak.set(0);
+        local.ring.pop()
+    }
+
+    /// The 61st turn: what would starve behind a full ring.
+    #[cold]
+    fn look_elsewhere(self) -> Option<&'static G> {
+        self.poll_reactor();
+        // A batch, not one: a ring that a few goroutines keep from running dry would let in one in 61 polls.
+        match self.local().ring.len() {
+            0..HALF => self.take_batch(),
+            _ if self.rt().inject.is_empty() => None,
+            _ => self.rt().inject.pop(),
+        }
+    }
+
+    /// Runs this P's timers that are due.
+    #[inline]
+    fn run_timers(self) {
+        if let Some(held) = self.local().held.get() {
+            let timers = self.rt().ps[held.p()].timers;
+            if timers.next() != time::NEVER {
+                self.run_timers_now(timers);
+            }
+        }
+    }
+
+    #[cold]
+    fn run_timers_now(self, timers: &'static crate::time::Shard) {
+        let mut wakers = self.local().wakers.take();
+        // A bound, so that a million timers of one moment do not keep the M from everything else.
+        timers.run_due(time::now(), &mut wakers, 4 * CAPACITY);
+        self.deliver(&mut wakers);
+        self.local().wakers.set(wakers);
+    }
+
+    /// Polls the reactor without waiting, if anything is registered and nobody else is at it.
+    fn poll_reactor(self) {
+        let Some(reactor) = Reactor::existing() else {
+            return;
+        };
+        if reactor.sources() == 0 {
+            return;
+        }
+        let Some(mut driver) = reactor.try_driver() else {
+            return;
+        };
+        let mut wakers = self.local().wakers.take();
+        let outcome = driver.wait(Some(Duration::ZERO), &mut wakers);
+        drop(driver);
+        drive::check(outcome);
+        self.deliver(&mut wakers);
+        self.local().wakers.set(wakers);
+    }
+
+    /// Own queues are dry: looks at everything else.
+    #[cold]
+    fn search(self) -> Option<&'static G> {
+        self.run_timers();
+        let ring = &self.local().ring;
+        ring.pop()
+            .or_else(|| self.take_batch())
+            .or_else(|| {
+                self.poll_reactor();
+                ring.pop()
+            })
+            .or_else(|| self.steal())
+    }
+
+    /// Takes this M's share of the global queue.
+    fn take_batch(self) -> Option<&'static G> {
+        let rt = self.rt();
+        if rt.inject.is_empty() {
+            return None;
+        }
+        let share = rt.inject.len() / rt.ps.len() + 1;
+        let mut chain = rt.inject.take(share.min(HALF));
+        let first = chain.pop()?;
+        if !chain.is_empty() {
+            while let Some(g) = chain.pop() {
+                self.push(g);
+            }
+            self.pushed(true);
+        }
+        Some(first)
+    }
+
+    /// Takes half of what another M has queued.
+    fn steal(self) -> Option<&'static G> {
+        let rt = self.rt();
+        if rt.ps.len() == 1 {
+            return self.steal_timers();
+        }
+        if !self.local().searching.get() {
+            if !rt.idle.start_search() {
+                return None;
+            }
+            self.local().searching.set(true);
+        }
+        for round in 1..=STEAL_ROUNDS {
+            let found = self.steal_round(round == STEAL_ROUNDS);
+            if found.is_some() {
+                return found;
+            }
+        }
+        self.steal_timers().or_else(|| self.take_batch())
+    }
+
+    /// One look at every other M, from a random one on, in a random direction.
+    fn steal_round(self, last: bool) -> Option<&'static G> {
+        let ps = &self.rt().ps;
+        let random = self.random() as usize;
+        let (start, step) = (
+            random % ps.len(),
+            if random & 1 << 31 == 0 {
+                1
+            } else {
+                ps.len() - 1
+            },
+        );
+        for i in 0..ps.len() {
+            let victim = &ps[(start + i * step) % ps.len()];
+            let Some(victim) = victim.m() else { continue };
+            if std::ptr::eq(victim, self.m()) {
+                continue;
+            }
+            let found = self.steal_from(victim, last);
+            if found.is_some() {
+                self.m().counters.steals.add_one();
+                return found;
+            }
+        }
+        None
+    }
+
+    fn steal_from(self, victim: &M, last: bool) -> Option<&'static G> {
+        match victim.thief.steal_half(&self.local().ring) {
+            Stolen::One(g) => Some(g),
+            Stolen::Nothing | Stolen::Lost if last => steal_slot(victim),
+            Stolen::Nothing | Stolen::Lost => None,
+        }
+    }
+
+    /// Runs the timers of others that are due.
+    #[cold]
+    fn steal_timers(self) -> Option<&'static G> {
+        if time::next_deadline() == time::NEVER {
+            return None;
+        }
+        let mut wakers = self.local().wakers.take();
+        time::run_overdue(time::now(), &mut wakers);
+        self.deliver(&mut wakers);
+        self.local().wakers.set(wakers);
+        self.local().ring.pop()
+    }
+}
+
+/// Takes the goroutine in a slot, if its M seems to be stuck in a poll.
+///
+/// An M between two polls looks at its slot next. Go sleeps 3 us before it takes a `runnext`, for the same reason.
+fn steal_slot(victim: &M) -> Option<&'static G> {
+    if victim.slot.is_empty() {
+        return None;
+    }
+    let tick = victim.tick();
+    for _ in 0..64 {
+        std::hint::spin_loop();
+    }
+    if tick.is_multiple_of(2) || victim.tick() != tick {
+        return None;
+    }
+    victim.slot.take()
+}
+
+// Sleeping.
+impl Here<'_> {
+    /// Takes up a P that is in this M's hand.
+    pub(crate) fn gain_p(self, p: usize) {
+        let held = self.m().lease.acquire(p);
+        self.local().held.set(Some(held));
+        let p = &self.rt().ps[p];
+        p.set_m(self.m());
+        time::enter(Some(p.timers));
+        sysmon::stir();
+    }
+
+    fn lost_p(self) {
+        self.local().held.set(None);
+        time::enter(None);
+    }
+
+    /// Gives the P up for as long as this thread blocks. What is queued here goes to others.
+    pub(crate) fn give_p_away(self) {
+        if self.local().held.get().is_none() {
+            return;
+        }
+        self.hand_in_all();
+        let released = self.m().lease.release();
+        self.lost_p();
+        if let Released::P(p) = released {
+            self.rt().idle.put_p(p);
+            // SeqCst: as before `wake_p` everywhere. What was ready when we left must not wait for us.
+            fence(Ordering::SeqCst);
+            if self.rt().has_work() {
+                self.rt().wake_p();
+            }
+        }
+    }
+
+    /// Gives the P back and sleeps until there is work.
+    #[cold]
+    fn sleep(self, root: &impl Root) {
+        self.m().counters.parks.add_one();
+        let searching = self.local().searching.replace(false);
+        let released = self.m().lease.release();
+        self.lost_p();
+        match released {
+            Released::P(p) => self.rt().idle.sleep(self.m().as_ref(), p, searching),
+            Released::Revoked => {
+                let _gone = self.m().lease.acknowledge();
+                if searching {
+                    let WasLast(_) = self.rt().idle.stop_search();
+                }
+                self.rt().idle.sleep_without_p(self.m().as_ref());
+            }
+        }
+        self.sleep_in_list(root);
+    }
+
+    /// Sleeps after the P was lost or given away, unless one is free.
+    #[cold]
+    fn sleep_without_p(self, root: &impl Root) {
+        if let Some(p) = self.rt().idle.take_p() {
+            return self.gain_p(p);
+        }
+        self.rt().idle.sleep_without_p(self.m().as_ref());
+        self.sleep_in_list(root);
+    }
+
+    /// Waits, as a member of the idle set, until this M has left it.
+    fn sleep_in_list(self, root: &impl Root) {
+        // SeqCst: step 2 of the right column in `idle`.
+        fence(Ordering::SeqCst);
+        loop {
+            let wanted = self.rt().has_work() || root.is_ready() || self.must_stop();
+            if wanted && self.try_rise() {
+                return;
+            }
+            if self.must_stop() && self.rt().idle.leave(self.m().as_ref()) {
+                return;
+            }
+            if self.doze() {
+                return;
+            }
+        }
+    }
+
+    /// Leaves the idle set if there is a P for it.
+    fn try_rise(self) -> bool {
+        match self.rt().idle.retract(self.m().as_ref()) {
+            Retracted::P(p) => {
+                self.gain_p(p);
+                true
+            }
+            Retracted::NoP => false,
+            Retracted::Woken => {
+                self.wait_for_p();
+                true
+            }
+        }
+    }
+
+    /// A waker has taken this M out of the idle set: its P is on the way.
+    fn wait_for_p(self) {
+        loop {
+            if let Some(p) = self.m().take_next_p() {
+                self.gain_p(p);
+                self.local().searching.set(true);
+                return;
+            }
+            self.m().parker.park();
+        }
+    }
+
+    /// Sleeps once: in the reactor if nobody else does, on its own if not. Returns whether the M has left the idle set.
+    fn doze(self) -> bool {
+        let parker = &self.m().parker;
+        let mut wakers = self.local().wakers.take();
+        if !drive::sleep(parker, &mut wakers) {
+            parker.park();
+        }
+        let risen = if let Some(p) = self.m().take_next_p() {
+            self.gain_p(p);
+            self.local().searching.set(true);
+            true
+        } else {
+            !wakers.is_empty() && self.try_rise()
+        };
+        if risen {
+            self.deliver(&mut wakers);
+        } else {
+            // No P is free, so some M is busy and will look at the global queue, where these go.
+            time::wake_all(&mut wakers);
+        }
+        self.local().wakers.set(wakers);
+        risen
+    }
+}

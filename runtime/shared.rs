@@ -1,0 +1,329 @@
+//! What all Ms of one runtime share.
+//!
+//! A `Shared` outlives every future of its runtime: shutdown does not end before the last of them is dropped, and an M that never comes back from a poll
+//! keeps its reference for ever. So whoever holds something that a queue owns may use the pointer in the record.
+//!
+//! Lock ranks, from the outside in: `ms`, then the leaves (the idle lists, the free records, a parker, a timer shard).
+//! No lock is held while user code runs: polls, wakers, destructors and hooks of the user.
+
+use std::fmt;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
+
+use crossbeam_utils::CachePadded;
+use gort_primitives::atomic::{AtomicPtr, AtomicU64, Ordering, fence};
+
+use crate::builder::Settings;
+use crate::g::G;
+use crate::g::chain::Chain;
+use crate::idle::{Idle, Pair, WasLast};
+use crate::inject::Inject;
+use crate::m::{self, M, MRef};
+use crate::time::Shard;
+use crate::time::{self, Watch};
+use crate::{drive, sysmon, worker};
+
+/// A P: the right to run goroutines, and what goes with it.
+#[derive(Debug)]
+pub(crate) struct P {
+    /// The M that holds it, or held it last: whose ring thieves look at. Null before the first.
+    m: AtomicPtr<M>,
+    /// The timers that goroutines arm while they run on this P.
+    pub(crate) timers: &'static Shard,
+}
+
+impl P {
+    /// The M whose ring goes with this P.
+    pub(crate) fn m(&self) -> Option<&M> {
+        // Acquire: pairs with the Release in `set_m`, so that the M is initialised.
+        let m = self.m.load(Ordering::Acquire);
+        // SAFETY: Ms are never freed while the runtime exists, and `self` is part of it.
+        unsafe { m.as_ref() }
+    }
+
+    pub(crate) fn set_m(&self, m: &M) {
+        // Release: pairs with the Acquire in `m`.
+        self.m
+            .store(std::ptr::from_ref(m).cast_mut(), Ordering::Release);
+    }
+}
+
+/// The state of a runtime. See the [module](self).
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) ps: Box<[CachePadded<P>]>,
+    pub(crate) inject: CachePadded<Inject>,
+    pub(crate) idle: CachePadded<Idle<MRef>>,
+    ms: Mutex<Ms>,
+    /// Signalled when an M's thread ends.
+    exited: Condvar,
+    /// Set once, when the runtime begins to close. Spawns are refused from then on.
+    closing: AtomicBool,
+    /// Set if shutdown returned before all was gone. Threads that come back later finish its work.
+    abandoned: AtomicBool,
+    /// Failed attempts to start a thread.
+    pub(crate) thread_failures: AtomicU64,
+    me: Weak<Shared>,
+}
+
+/// The Ms of a runtime. The structures stay until the runtime goes.
+#[derive(Debug, Default)]
+struct Ms {
+    all: Vec<Arc<M>>,
+    /// Threads that run.
+    running: usize,
+}
+
+/// More threads than this are never started beyond the Ps: those that block in nested `block_on` calls and blocking
+/// sections. From tokio and smol, whose blocking pools have 512 and 500.
+const MAX_BLOCKED: usize = 512;
+
+impl Shared {
+    pub(crate) fn new(settings: Settings) -> Arc<Self> {
+        let procs = settings.procs;
+        Arc::new_cyclic(|me| Self {
+            ps: (0..procs)
+                .map(|_| {
+                    CachePadded::new(P {
+                        m: AtomicPtr::default(),
+                        timers: time::acquire(),
+                    })
+                })
+                .collect(),
+            inject: CachePadded::new(Inject::new()),
+            idle: CachePadded::new(Idle::new(procs)),
+            ms: Mutex::default(),
+            exited: Condvar::new(),
+            closing: AtomicBool::new(false),
+            abandoned: AtomicBool::new(false),
+            thread_failures: AtomicU64::new(0),
+            me: me.clone(),
+            settings,
+        })
+    }
+
+    pub(crate) fn arc(&self) -> Arc<Self> {
+        self.me.upgrade().expect("a runtime in use exists")
+    }
+
+    /// Puts a goroutine that was made ready into a queue: the M's own if this thread is one of the runtime's, the global one if not.
+    ///
+    /// # Safety
+    ///
+    /// The goroutine has a future, and a runnable in its record.
+    #[inline(always)]
+    pub(crate) unsafe fn ready(g: &'static G, yielded: bool) {
+        let rt = g.runtime();
+        m::with_here(|here| {
+            if let Some(here) = here
+                && here.belongs_to(rt)
+            {
+                here.ready(g, yielded);
+            } else {
+                // SAFETY: the runtime outlives the future, which cannot go before the goroutine is in a queue.
+                unsafe { &*rt }.ready_foreign(g);
+            }
+        });
+    }
+
+    /// [`ready`](Self::ready) from a thread that has no ring of this runtime.
+    #[cold]
+    fn ready_foreign(&self, g: &'static G) {
+        // Once the goroutine is in the queue it may be run and dropped, and with the last of them the runtime may go.
+        let keep = self.arc();
+        keep.inject_and_wake(Chain::of(g));
+    }
+
+    /// Appends to the global queue and wakes somebody for it.
+    pub(crate) fn inject_and_wake(&self, chain: Chain) {
+        if chain.is_empty() {
+            std::mem::forget(chain);
+            return;
+        }
+        self.inject.push(chain);
+        // SeqCst: step 2 of the left column in `idle`.
+        fence(Ordering::SeqCst);
+        self.wake_p();
+    }
+
+    /// Wakes an M for work that was pushed before a SeqCst fence, if nobody else will look for it.
+    #[inline(always)]
+    pub(crate) fn wake_p(&self) {
+        if self.idle.wants_wake() {
+            self.wake_p_slow();
+        }
+    }
+
+    #[cold]
+    fn wake_p_slow(&self) {
+        // A thread on its own parker is cheaper to wake, and leaves the reactor watched.
+        let prefer = |m: &MRef| !m.get(self).parker.is_polling();
+        if let Some(pair) = self.idle.take_pair(prefer) {
+            self.give(pair);
+        }
+    }
+
+    /// Hands a P to an M that searches for work, starting one if all are busy or stuck.
+    fn give(&self, pair: Pair<MRef>) {
+        match pair.m {
+            Some(m) => m.get(self).hand_over(pair.p),
+            None => self.start_m(pair.p),
+        }
+    }
+
+    #[cold]
+    fn start_m(&self, p: usize) {
+        if let Err(error) = self.try_start_m(p) {
+            let WasLast(_) = self.idle.put_back(p);
+            self.report_thread_failure(error.as_ref());
+        }
+    }
+
+    /// Starts the first thread, so that somebody watches the reactor from the beginning.
+    pub(crate) fn start_first(&self) -> std::io::Result<()> {
+        let Some(pair) = self.idle.take_pair(|_| true) else {
+            unreachable!("start_first: a new runtime has idle Ps and no searchers")
+        };
+        self.try_start_m(pair.p)
+            .map_err(|error| error.unwrap_or_else(|| std::io::ErrorKind::Other.into()))
+    }
+
+    /// Starts a thread that begins with `p` and counts as searching.
+    ///
+    /// `Err(None)`: no thread is wanted, because the runtime closes, runs on its caller's thread, or has as many as it may.
+    fn try_start_m(&self, p: usize) -> Result<(), Option<std::io::Error>> {
+        let mut ms = self.lock_ms();
+        if self.is_closing() || self.settings.local || ms.running >= self.ps.len() + MAX_BLOCKED {
+            return Err(None);
+        }
+        let m = self.new_m(&mut ms);
+        m.hand_over(p);
+        worker::start(self.arc(), m).map_err(Some)?;
+        ms.running += 1;
+        Ok(())
+    }
+
+    fn new_m(&self, ms: &mut Ms) -> Arc<M> {
+        // The structure of a thread that has ended, if there is one: thieves may still look at it, and find it empty.
+        if let Some(m) = ms.all.iter().find(|m| m.try_revive()) {
+            return m.clone();
+        }
+        let m = Arc::new(M::new(self, ms.all.len()));
+        ms.all.push(m.clone());
+        m
+    }
+
+    /// An M for the calling thread, which is not one of the runtime's own.
+    pub(crate) fn adopt_thread(&self) -> Arc<M> {
+        let mut ms = self.lock_ms();
+        ms.running += 1;
+        self.new_m(&mut ms)
+    }
+
+    /// Takes note that an M's thread has ended.
+    pub(crate) fn thread_ended(&self, m: &M) {
+        m.retire();
+        self.lock_ms().running -= 1;
+        self.exited.notify_all();
+    }
+
+    #[cold]
+    fn report_thread_failure(&self, error: Option<&std::io::Error>) {
+        let Some(error) = error else { return };
+        if self.thread_failures.fetch_add(1, Ordering::Relaxed) == 0 {
+            eprintln!(
+                "gort: cannot start a worker thread: {error}; going on with the threads there are"
+            );
+        }
+    }
+
+    fn lock_ms(&self) -> MutexGuard<'_, Ms> {
+        self.ms.lock().expect("no user code runs under this lock")
+    }
+
+    /// A copy of the list of Ms.
+    pub(crate) fn ms(&self) -> Vec<Arc<M>> {
+        self.lock_ms().all.clone()
+    }
+
+    /// Calls `look` with each M.
+    pub(crate) fn for_each_m(&self, mut look: impl FnMut(&Arc<M>)) {
+        self.lock_ms().all.iter().for_each(&mut look);
+    }
+
+    /// Waits until no thread runs any more, or until `deadline`. Returns whether they are all gone.
+    pub(crate) fn wait_for_threads(&self, deadline: Option<std::time::Instant>) -> bool {
+        let mut ms = self.lock_ms();
+        loop {
+            if ms.running == 0 {
+                return true;
+            }
+            ms = match deadline {
+                None => self.exited.wait(ms).expect("as in `lock_ms`"),
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(std::time::Instant::now());
+                    if left.is_zero() {
+                        return false;
+                    }
+                    self.exited
+                        .wait_timeout(ms, left)
+                        .expect("as in `lock_ms`")
+                        .0
+                }
+            };
+        }
+    }
+
+    /// Begins to close. Returns false if that was done before.
+    pub(crate) fn close(&self) -> bool {
+        // SeqCst: pairs with the fence of a spawn on a foreign thread, see `spawn::refuse_if_closing`.
+        !self.closing.swap(true, Ordering::SeqCst)
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed)
+    }
+
+    /// Leaves the rest of a shutdown to the threads that are stuck.
+    pub(crate) fn abandon(&self) {
+        // Release: pairs with `was_abandoned`.
+        self.abandoned.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn was_abandoned(&self) -> bool {
+        // Acquire: pairs with `abandon`.
+        self.abandoned.load(Ordering::Acquire)
+    }
+
+    /// Returns whether any queue but a next slot holds work. Exact after a SeqCst fence.
+    pub(crate) fn has_work(&self) -> bool {
+        !self.inject.is_empty() || self.ps.iter().any(|p| p.m().is_some_and(M::has_queued))
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        for p in &self.ps {
+            // What is still armed there belongs to timers that left the runtime. Somebody else watches them from now on.
+            match time::release(p.timers) {
+                Watch::Covered => {}
+                Watch::Oversleeps => drive::notify(),
+                Watch::Nobody => sysmon::ensure(),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("procs", &self.ps.len())
+            .field("idle_procs", &self.idle.idle_ps())
+            .field("searching", &self.idle.searching())
+            .field("global_queue", &self.inject.len())
+            .field("threads", &self.lock_ms().running)
+            .field("closing", &self.is_closing())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,325 @@
+//! Goroutines: names, handles, and what they tell of themselves.
+//!
+//! | | on drop | a panic | output |
+//! |---|---|---|---|
+//! | [`gort::spawn`](crate::spawn) -> [`Task`](crate::Task) | cancels; `detach` to let it run | raised again at the awaiter | `T` |
+//! | [`gort::go`](crate::go) -> [`JoinHandle`] | lets it run | an error for the joiner | `Result<T, JoinError>` |
+//!
+//! The first is the contract of smol, the second that of Go's `go` statement, of tokio and of `std::thread`.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::time::Duration;
+
+use crate::context;
+use crate::g::G;
+use crate::g::body::{Joinable, Plain};
+use crate::spawn::{self, Origin};
+use crate::{m, sysmon};
+
+mod join;
+mod local_key;
+mod yields;
+
+pub use crate::g::State;
+pub use join::{AbortHandle, JoinError, JoinHandle};
+pub use local_key::{AccessError, LocalKey, Scope};
+pub use yields::{YieldNow, should_yield, yield_now};
+
+/// The number of a goroutine, unique in the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId(u64);
+
+impl TaskId {
+    pub(crate) fn new(id: u64) -> Self {
+        Self(id)
+    }
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Why a goroutine waits, where gort's own operations know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum WaitReason {
+    /// Something that is not gort's: a channel or a lock of another crate, say.
+    Other = 0,
+    /// A timer.
+    Sleep = 1,
+    /// Data to read.
+    IoRead = 2,
+    /// Room to write.
+    IoWrite = 3,
+    /// A connection to come in.
+    Accept = 4,
+    /// A connection to be made.
+    Connect = 5,
+    /// The end of another goroutine.
+    Join = 6,
+}
+
+impl WaitReason {
+    fn from_byte(byte: u8) -> Self {
+        match byte {
+            1 => Self::Sleep,
+            2 => Self::IoRead,
+            3 => Self::IoWrite,
+            4 => Self::Accept,
+            5 => Self::Connect,
+            6 => Self::Join,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl fmt::Display for WaitReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Go's words where Go has them.
+        f.write_str(match self {
+            Self::Other => "waiting",
+            Self::Sleep => "sleep",
+            Self::IoRead => "IO wait, read",
+            Self::IoWrite => "IO wait, write",
+            Self::Accept => "IO wait, accept",
+            Self::Connect => "IO wait, connect",
+            Self::Join => "join",
+        })
+    }
+}
+
+/// Notes why the goroutine on this thread, if there is one, is about to wait.
+#[inline]
+pub(crate) fn note_wait(reason: WaitReason, at: &'static Location<'static>) {
+    m::with_here(|here| {
+        if let Some(g) = here.and_then(|here| here.cur()) {
+            g.note_wait(reason as u8, at);
+        }
+    });
+}
+
+/// [`note_wait`] for the sockets, which know no goroutines.
+pub(crate) fn note_io_wait(kind: gort_net::WaitKind, at: &'static Location<'static>) {
+    use gort_net::WaitKind;
+    let reason = match kind {
+        WaitKind::IoRead | WaitKind::Readable => WaitReason::IoRead,
+        WaitKind::IoWrite | WaitKind::Writable => WaitReason::IoWrite,
+        WaitKind::Accept => WaitReason::Accept,
+        WaitKind::Connect => WaitReason::Connect,
+        _ => WaitReason::Other,
+    };
+    note_wait(reason, at);
+}
+
+/// What is known of a goroutine, as it was at one moment.
+///
+/// Its `Display` is one line in the manner of Go's dumps:
+/// `goroutine 7 "name" [sleep, 4 s, at src/main.rs:9:5] spawned at src/main.rs:8:5`.
+#[derive(Clone, Debug)]
+pub struct Info {
+    id: TaskId,
+    parent: Option<TaskId>,
+    name: Option<String>,
+    state: State,
+    spawned_at: Option<&'static Location<'static>>,
+    wait: WaitReason,
+    waits_at: Option<&'static Location<'static>>,
+    waiting_for: Duration,
+    polls: u32,
+}
+
+impl Info {
+    pub(crate) fn of(g: &'static G) -> Self {
+        let (wait, waits_at) = g.wait();
+        let state = g.state();
+        let age = sysmon::tick().wrapping_sub(g.since());
+        Self {
+            id: TaskId(g.id()),
+            parent: Some(g.parent()).filter(|&id| id != 0).map(TaskId),
+            name: g.name(),
+            state,
+            spawned_at: g.spawned_at(),
+            wait: WaitReason::from_byte(wait),
+            waits_at,
+            waiting_for: match state {
+                State::Waiting => Duration::from_millis(age.into()),
+                _ => Duration::ZERO,
+            },
+            polls: g.polls(),
+        }
+    }
+
+    /// Returns the goroutine's number.
+    #[must_use]
+    pub fn id(&self) -> TaskId {
+        self.id
+    }
+
+    /// Returns the number of the goroutine that spawned it, if one did.
+    #[must_use]
+    pub fn parent(&self) -> Option<TaskId> {
+        self.parent
+    }
+
+    /// Returns the name that [`Builder::name`] gave it.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Returns what it was doing.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Returns where it was spawned.
+    #[must_use]
+    pub fn spawned_at(&self) -> Option<&'static Location<'static>> {
+        self.spawned_at
+    }
+
+    /// Returns why it waited last, as far as gort's own operations know.
+    #[must_use]
+    pub fn wait_reason(&self) -> WaitReason {
+        self.wait
+    }
+
+    /// Returns where that operation was called.
+    #[must_use]
+    pub fn waits_at(&self) -> Option<&'static Location<'static>> {
+        self.waits_at
+    }
+
+    /// Returns for how long it has waited, to the resolution of the monitor's clock: 1 ms, or 10 ms while nothing happens.
+    #[must_use]
+    pub fn waiting_for(&self) -> Duration {
+        self.waiting_for
+    }
+
+    /// Returns how often it was polled.
+    #[must_use]
+    pub fn polls(&self) -> u32 {
+        self.polls
+    }
+}
+
+impl fmt::Display for Info {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "goroutine {}", self.id)?;
+        if let Some(name) = &self.name {
+            write!(f, " {name:?}")?;
+        }
+        match self.state {
+            State::Waiting => {
+                write!(f, " [{}, {:?}", self.wait, self.waiting_for)?;
+                if let Some(at) = self.waits_at {
+                    write!(f, ", at {at}")?;
+                }
+                f.write_str("]")?;
+            }
+            State::Running => f.write_str(" [running]")?,
+            State::Runnable => f.write_str(" [runnable]")?,
+            State::Free | State::Dead => f.write_str(" [dead]")?,
+        }
+        match self.spawned_at {
+            Some(at) => write!(f, " spawned at {at}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Returns what is known of the goroutine that runs this code, or None outside any.
+///
+/// # Examples
+///
+/// ```
+/// let name = gort::block_on(gort::task::Builder::new().name("worker").go(async {
+///     gort::task::current().expect("in a goroutine").name().map(String::from)
+/// }));
+/// assert_eq!(name.unwrap().as_deref(), Some("worker"));
+/// ```
+#[must_use]
+pub fn current() -> Option<Info> {
+    m::with_here(|here| here.and_then(|here| here.cur()).map(Info::of))
+}
+
+/// Returns the number of the goroutine that runs this code, or None outside any. Cheaper than [`current`].
+#[must_use]
+pub fn try_id() -> Option<TaskId> {
+    m::with_here(|here| here.and_then(|here| here.cur()).map(|g| TaskId(g.id())))
+}
+
+/// Returns how many goroutines of this process were found waiting for nothing: parked, with every waker gone.
+///
+/// Each of them was reported on the standard error stream, the first sixteen in full.
+#[must_use]
+pub fn lost_count() -> u64 {
+    crate::lost::count()
+}
+
+/// Spawns goroutines with a name.
+///
+/// # Examples
+///
+/// ```
+/// let task = gort::task::Builder::new().name("adder").spawn(async { 1 + 1 });
+/// assert_eq!(gort::block_on(task), 2);
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct Builder {
+    name: Option<Box<str>>,
+}
+
+impl Builder {
+    /// Creates a builder that sets nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Names the goroutine, for reports.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into().into_boxed_str());
+        self
+    }
+
+    /// Spawns as [`gort::spawn`](crate::spawn) does.
+    #[track_caller]
+    pub fn spawn<F>(self, future: F) -> async_task::Task<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let origin = self.origin(Location::caller());
+        // SAFETY: the future is Send and 'static.
+        context::with_current(|rt| unsafe { spawn::spawn(rt, origin, Plain::new(future)) }).1
+    }
+
+    /// Spawns as [`gort::go`](crate::go) does.
+    #[track_caller]
+    pub fn go<F>(self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let origin = self.origin(Location::caller());
+        let body = Joinable::new(future);
+        // SAFETY: the future is Send and 'static.
+        JoinHandle::new(context::with_current(|rt| unsafe {
+            spawn::spawn(rt, origin, body)
+        }))
+    }
+
+    fn origin(self, at: &'static Location<'static>) -> Origin {
+        Origin {
+            at,
+            name: self.name,
+        }
+    }
+}
