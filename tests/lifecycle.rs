@@ -179,7 +179,10 @@ fn a_waker_may_outlive_its_goroutine_and_its_runtime() {
     assert!(!wakers.is_empty());
     for waker in &wakers {
         waker.wake_by_ref();
-        waker.clone().wake();
+        drop(waker.clone());
+    }
+    for waker in wakers {
+        waker.wake();
     }
 }
 
