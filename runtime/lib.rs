@@ -10,10 +10,13 @@ pub use gort_macros::{main, test};
 pub use gort_net::Async;
 pub use handle::{Handle, Runtime};
 pub use panic::PanicPolicy;
+pub use signal::{CtrlC, ctrl_c};
 pub use stop::ShutdownError;
 pub use task::{AbortHandle, JoinError, JoinHandle, TaskId};
 pub use time::Timer;
 
+#[cfg(feature = "hyper")]
+pub mod hyper;
 pub mod net;
 pub mod task;
 pub mod time;
@@ -36,6 +39,7 @@ mod park;
 mod runq;
 mod sched;
 mod shared;
+mod signal;
 mod slot;
 mod spawn;
 mod stop;

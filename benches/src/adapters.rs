@@ -23,14 +23,12 @@ use std::time::Duration;
 
 pub(crate) mod async_executor;
 mod ecosystem;
-#[cfg(feature = "gort")]
 pub(crate) mod gort;
 pub(crate) mod smol;
 pub(crate) mod tokio;
 
 /// The runtimes compiled into this program, in the order of the tables.
 pub(crate) const NAMES: &[&str] = &[
-    #[cfg(feature = "gort")]
     gort::Gort::NAME,
     tokio::Tokio::NAME,
     smol::Smol::NAME,

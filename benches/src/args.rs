@@ -159,12 +159,11 @@ fn peers(list: &str) -> Result<Vec<&'static str>, String> {
     let known = peer_names();
     let mut chosen = Vec::new();
     for name in list.split(',').filter(|name| !name.is_empty()) {
-        let unknown = || match name {
-            "gort" => "gort is not part of this build; build with --features gort".to_string(),
-            _ => format!(
+        let unknown = || {
+            format!(
                 "unknown runtime `{name}`; the runtimes are {}",
                 known.join(", ")
-            ),
+            )
         };
         let name = *known
             .iter()

@@ -7,6 +7,7 @@ use std::io::Write;
 
 use crate::adapters::Runtime;
 use crate::adapters::async_executor::AsyncExecutor;
+use crate::adapters::gort::Gort;
 use crate::adapters::smol::Smol;
 use crate::adapters::tokio::Tokio;
 use crate::cases::{self, Case, Cx, Failure, Scale, Verdict};
@@ -96,8 +97,7 @@ fn run(order: Order<'_>) -> Verdict {
         Tokio::NAME => cases::run::<Tokio>(case, cx),
         Smol::NAME => cases::run::<Smol>(case, cx),
         AsyncExecutor::NAME => cases::run::<AsyncExecutor>(case, cx),
-        #[cfg(feature = "gort")]
-        crate::adapters::gort::Gort::NAME => cases::run::<crate::adapters::gort::Gort>(case, cx),
+        Gort::NAME => cases::run::<Gort>(case, cx),
         other => Err(Failure::Wrong(format!("there is no runtime `{other}`"))),
     }
 }

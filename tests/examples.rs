@@ -1,0 +1,151 @@
+//! The example programs do what they say, and stop on Ctrl-C.
+
+#![cfg(unix)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+/// A running example. Ends with the test, whatever happens.
+struct Example {
+    child: Child,
+    output: BufReader<ChildStdout>,
+}
+
+impl Example {
+    /// `cargo test` builds the examples beside the tests.
+    fn command(name: &str) -> Command {
+        let mut path = std::env::current_exe().expect("the test runs");
+        path.pop();
+        path.pop();
+        let path: PathBuf = path.join("examples").join(name);
+        assert!(
+            path.exists(),
+            "{path:?} is not built: run `cargo test`, or `cargo build --examples` before"
+        );
+        Command::new(path)
+    }
+
+    /// Starts a server and returns it with the address it prints.
+    fn serve(name: &str) -> (Self, String) {
+        let mut child = Self::command(name)
+            .arg("127.0.0.1:0")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the example starts");
+        let output = child.stdout.take().expect("it is piped");
+        let mut example = Self {
+            child,
+            output: BufReader::new(output),
+        };
+        let mut line = String::new();
+        example
+            .output
+            .read_line(&mut line)
+            .expect("it prints its address");
+        let address = line.trim().rsplit([' ', '/']).next().expect("an address");
+        (example, address.to_owned())
+    }
+
+    fn interrupt(mut self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it runs");
+        let status = self.child.wait().expect("it ends");
+        assert!(status.success(), "{status}");
+        let mut rest = String::new();
+        self.output
+            .read_to_string(&mut rest)
+            .expect("its output is text");
+        assert_eq!(rest.trim(), "stopped");
+    }
+}
+
+impl Drop for Example {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn hello_http_answers_and_stops() {
+    let (server, address) = Example::serve("hello_http");
+    let mut stream = TcpStream::connect(&address).expect("it listens");
+    let mut answers = BufReader::new(stream.try_clone().expect("a descriptor"));
+    for _ in 0..3 {
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            .expect("it reads");
+        let mut lines = answers
+            .by_ref()
+            .lines()
+            .map(|line| line.expect("it answers"));
+        assert_eq!(lines.next().as_deref(), Some("HTTP/1.1 200 OK"));
+        let headers: Vec<_> = lines.by_ref().take_while(|line| !line.is_empty()).collect();
+        assert!(
+            headers.iter().any(|h| h == "content-length: 14"),
+            "{headers:?}"
+        );
+        assert!(
+            headers.iter().any(|h| h.starts_with("date: ")),
+            "{headers:?}"
+        );
+        assert_eq!(lines.next().as_deref(), Some("Hello, world!"));
+    }
+    server.interrupt();
+}
+
+#[test]
+fn echo_echoes_and_stops() {
+    let (server, address) = Example::serve("echo");
+    let mut stream = TcpStream::connect(&address).expect("it listens");
+    stream.write_all(b"hello").expect("it reads");
+    let mut answer = [0; 5];
+    stream.read_exact(&mut answer).expect("it answers");
+    assert_eq!(&answer, b"hello");
+    server.interrupt();
+}
+
+#[test]
+fn pipeline_sums_the_squares() {
+    let output = Example::command("pipeline")
+        .arg("20")
+        .output()
+        .expect("it runs");
+    let squares: u64 = [2u64, 3, 5, 7, 11, 13, 17, 19].iter().map(|p| p * p).sum();
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout).trim(),
+        squares.to_string()
+    );
+}
+
+#[test]
+fn a_bad_argument_is_a_clear_error() {
+    for (name, argument) in [
+        ("hello_http", "nowhere"),
+        ("echo", "nowhere"),
+        ("pipeline", "many"),
+    ] {
+        let output = Example::command(name)
+            .arg(argument)
+            .output()
+            .expect("it runs");
+        assert_eq!(output.status.code(), Some(2), "{name}");
+        assert!(!output.stderr.is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn an_invalid_gort_procs_is_named_with_the_values_it_takes() {
+    let output = Example::command("pipeline")
+        .env("GORT_PROCS", "none")
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(2));
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        error.contains("GORT_PROCS") && error.contains("1 to 65535"),
+        "{error}"
+    );
+}
