@@ -25,6 +25,9 @@
 use gort_primitives::atomic::{AtomicU64, Ordering};
 use gort_primitives::sync::Mutex;
 
+#[cfg(all(test, gort_loom))]
+mod model;
+
 const ONE_IDLE: u64 = 1;
 const ONE_SEARCHING: u64 = 1 << 32;
 

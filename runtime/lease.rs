@@ -32,6 +32,9 @@
 
 use gort_primitives::atomic::{AtomicU64, Ordering};
 
+#[cfg(all(test, gort_loom))]
+mod model;
+
 /// The M runs nothing.
 const NONE: u64 = 0;
 /// The M holds the P named in the word.
@@ -234,7 +237,10 @@ impl Lease {
                 .0
                 .compare_exchange(word, new, Ordering::SeqCst, Ordering::Relaxed)
             {
-                Ok(_) => return true,
+                Ok(_) => {
+                    gort_primitives::atomic::totally_ordered();
+                    return true;
+                }
                 Err(now) => word = now,
             }
         }

@@ -18,6 +18,9 @@
 use gort_primitives::atomic::{AtomicU32, Ordering};
 use gort_primitives::sync::{Condvar, Mutex};
 
+#[cfg(all(test, gort_loom))]
+mod model;
+
 const EMPTY: u32 = 0;
 const PARKED: u32 = 1;
 const POLLING: u32 = 2;

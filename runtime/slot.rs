@@ -5,7 +5,10 @@
 
 use std::ptr;
 
-use gort_primitives::atomic::{AtomicPtr, Ordering};
+use gort_primitives::atomic::{AtomicPtr, Ordering, totally_ordered};
+
+#[cfg(all(test, gort_loom))]
+mod model;
 
 /// A slot for one reference.
 #[derive(Debug)]
@@ -24,6 +27,7 @@ impl<T> Slot<T> {
         let old = self
             .0
             .swap(ptr::from_ref(next).cast_mut(), Ordering::SeqCst);
+        totally_ordered();
         // SAFETY: only `&'static T` are stored.
         unsafe { old.as_ref() }
     }

@@ -24,6 +24,9 @@
 
 use gort_primitives::atomic::{AtomicU32, Ordering};
 
+#[cfg(all(test, gort_loom))]
+mod model;
+
 /// The count. See the [module](self).
 #[derive(Debug)]
 pub(crate) struct Refs(AtomicU32);
@@ -67,7 +70,8 @@ impl Refs {
     /// `make` creates the inner waker; it is called if there is none yet, and undone by `unmake` if another thread was faster.
     #[inline(always)]
     pub(crate) fn clone_ref(&self, make: impl FnOnce(), unmake: impl FnOnce()) {
-        if self.is_none() {
+        // Acquire: pairs with the Release in `first_clone` of another thread that borrows the same waker.
+        if self.0.load(Ordering::Acquire) == 0 {
             return self.first_clone(make, unmake);
         }
         self.add_one();

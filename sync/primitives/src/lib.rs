@@ -18,6 +18,13 @@ mod switch {
             AtomicBool, AtomicIsize, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64,
             AtomicUsize, Ordering, fence,
         };
+
+        /// Follows a SeqCst access whose place in the total order matters.
+        ///
+        /// Does nothing here. loom gives the total order to fences only and takes SeqCst accesses for AcqRel ones, so there
+        /// it is a fence.
+        #[inline(always)]
+        pub fn totally_ordered() {}
     }
 
     /// Locks and shared ownership.
@@ -75,6 +82,10 @@ mod switch {
             AtomicBool, AtomicIsize, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64,
             AtomicUsize, Ordering, fence,
         };
+
+        pub fn totally_ordered() {
+            fence(Ordering::SeqCst);
+        }
     }
 
     pub mod sync {
