@@ -1,4 +1,4 @@
-//! Adapters for [hyper](::hyper) 1: its executor, its timer, and its I/O, on gort. Feature `hyper`.
+//! Adapters for hyper 1: its executor, its timer, and its I/O, on gort. Feature `hyper`.
 //!
 //! | hyper wants | gort gives |
 //! |---|---|
