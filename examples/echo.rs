@@ -16,6 +16,7 @@ async fn main() -> io::Result<()> {
         eprintln!("cannot listen on {address:?}: {error}");
         exit(2)
     });
+    let stop = gort::ctrl_c();
     println!("listening on {}", listener.local_addr()?);
     gort::go(async move {
         while let Ok((stream, peer)) = listener.accept().await {
@@ -24,7 +25,7 @@ async fn main() -> io::Result<()> {
                 .go(echo(stream));
         }
     });
-    gort::ctrl_c().await?;
+    stop.await?;
     println!("stopped");
     Ok(())
 }

@@ -19,6 +19,7 @@ use hyper::{Request, Response};
 #[gort::main]
 async fn main() -> std::io::Result<()> {
     let listener = TcpListener::bind(address()).await?;
+    let stop = gort::ctrl_c();
     println!("listening on http://{}", listener.local_addr()?);
     let serving = gort::go(async move {
         loop {
@@ -34,7 +35,7 @@ async fn main() -> std::io::Result<()> {
             }
         }
     });
-    gort::ctrl_c().await?;
+    stop.await?;
     serving.abort();
     println!("stopped");
     Ok(())
