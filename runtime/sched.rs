@@ -258,7 +258,9 @@ impl Here<'_> {
             return Some(g);
         }
         local.streak.set(0);
-        local.ring.pop()
+        // The slot once more: it was passed over for a ring that a thief may have emptied since, and an M that goes to sleep
+        // with a full slot sleeps on it.
+        local.ring.pop().or_else(|| self.m().slot.take())
     }
 
     /// The 61st turn: what would starve behind a full ring.
@@ -470,6 +472,7 @@ impl Here<'_> {
     #[cold]
     fn sleep(self, root: &impl Root) {
         self.m().counters.parks.add_one();
+        debug_assert!(self.m().slot.is_empty(), "sleep: the next slot is full");
         let searching = self.local().searching.replace(false);
         let released = self.m().lease.release();
         self.lost_p();

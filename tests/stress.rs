@@ -171,3 +171,35 @@ fn a_blocked_worker_keeps_nobody_from_running() {
     drop(release);
     rt.shutdown(PATIENCE).expect("nothing is stuck any more");
 }
+
+/// An M passes its slot over after three polls from it, for the sake of its ring; if a thief has emptied the ring just then, the
+/// slot must still be seen before the M sleeps.
+#[test]
+fn a_slot_is_not_forgotten_when_a_thief_empties_the_ring() {
+    let rt = Builder::new().procs(2).build().expect("a runtime");
+    for _ in 0..rounds(300) {
+        let pairs: Vec<_> = (0..5)
+            .map(|_| {
+                let (mut to, mut from) = mpsc::channel::<u32>(0);
+                rt.spawn(async move {
+                    for i in 0..40 {
+                        to.send(i).await.expect("it listens");
+                    }
+                })
+                .detach();
+                rt.spawn(async move {
+                    let mut n = 0;
+                    while from.next().await.is_some() {
+                        n += 1;
+                    }
+                    n
+                })
+            })
+            .collect();
+        rt.block_on(async {
+            for pair in pairs {
+                assert_eq!(pair.await, 40);
+            }
+        });
+    }
+}
