@@ -86,23 +86,24 @@ impl<M: Copy + PartialEq> Idle<M> {
     ///
     /// `prefer` says which Ms are cheaper to wake; the one that parked last among them is taken.
     pub(crate) fn take_pair(&self, prefer: impl Fn(&M) -> bool) -> Option<Pair<M>> {
-        if !self.try_start_search() {
-            return None;
-        }
-        let mut lists = self.lists.lock().expect("leaf lock");
-        let Some(p) = lists.ps.pop() else {
+        while self.try_start_search() {
+            let mut lists = self.lists.lock().expect("leaf lock");
+            if let Some(p) = lists.ps.pop() {
+                let at = lists.ms.iter().rposition(&prefer);
+                let m = match at {
+                    Some(at) => Some(lists.ms.remove(at)),
+                    None => lists.ms.pop(),
+                };
+                // SeqCst: keeps the word in one total order for the module's argument.
+                self.word.fetch_sub(ONE_IDLE, Ordering::SeqCst);
+                return Some(Pair { p, m });
+            }
             drop(lists);
+            // A sleeper took the last P itself. Whoever put one back while we counted as searching left its work to us,
+            // so the word is read again.
             let WasLast(_) = self.stop_search();
-            return None;
-        };
-        let at = lists.ms.iter().rposition(prefer);
-        let m = match at {
-            Some(at) => Some(lists.ms.remove(at)),
-            None => lists.ms.pop(),
-        };
-        // SeqCst: keeps the word in one total order for the module's argument.
-        self.word.fetch_sub(ONE_IDLE, Ordering::SeqCst);
-        Some(Pair { p, m })
+        }
+        None
     }
 
     /// Counts the caller as searching if nobody else is, and if there is a P for it.
@@ -125,13 +126,22 @@ impl<M: Copy + PartialEq> Idle<M> {
         }
     }
 
-    /// Gives back a pair that could not be used, because no thread could be started.
-    pub(crate) fn put_back(&self, p: usize) -> WasLast {
+    /// Gives back the P of a wake-up that came to nothing, because no thread could be started, and ends its search.
+    ///
+    /// An M that has gone to sleep meanwhile found no P. It gets this one: it is returned, and counts as searching; the P
+    /// stays in the caller's hand then.
+    #[must_use]
+    pub(crate) fn put_back(&self, p: usize) -> Option<M> {
         let mut lists = self.lists.lock().expect("leaf lock");
-        lists.ps.push(p);
-        self.word.fetch_add(ONE_IDLE, Ordering::SeqCst);
-        drop(lists);
-        self.stop_search()
+        let m = lists.ms.pop();
+        if m.is_none() {
+            lists.ps.push(p);
+            // One step, and under the lock: an M that comes to sleep later finds the P.
+            // SeqCst: as in `sleep` and `stop_search`.
+            self.word
+                .fetch_add(ONE_IDLE.wrapping_sub(ONE_SEARCHING), Ordering::SeqCst);
+        }
+        m
     }
 
     /// Counts an M with a P as searching, unless half of the busy Ms search already.

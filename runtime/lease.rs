@@ -9,7 +9,7 @@
 //! | T2 [`release`](Lease::release) | the M | CAS HELD -> NONE | it parks, blocks, or exits |
 //! | T3 [`revoke`](Lease::revoke) | the monitor | CAS HELD, same generation -> REVOKED | its poll does not end |
 //! | T4 [`undo`](Lease::undo) | the monitor | CAS REVOKED -> HELD | the poll ended after all, or nobody can take the P |
-//! | T5 [`acknowledge`](Lease::acknowledge) | the M | CAS REVOKED -> NONE | end of the poll |
+//! | T5 [`acknowledge`](Lease::acknowledge), `release` | the M | CAS REVOKED -> NONE | end of the poll, or as T2 |
 //!
 //! # Invariants
 //!
@@ -82,7 +82,7 @@ impl Held {
 pub(crate) enum Released {
     /// The P is in the caller's hand now.
     P(usize),
-    /// The monitor has it. Acknowledge, and do not touch it.
+    /// The monitor has it; the word says NONE, as after [`Lease::acknowledge`].
     Revoked,
 }
 
@@ -153,15 +153,17 @@ impl Lease {
         self.0.load(Ordering::SeqCst) & STATE == HELD
     }
 
-    /// T2: gives the lease up.
+    /// T2: gives the lease up. If it was revoked, this is T5.
+    ///
+    /// One loop for both: an undo between a failed T2 and a T5 of its own would hand the P to an M that is about to sleep.
     pub(crate) fn release(&self) -> Released {
         let mut word = self.0.load(Ordering::Relaxed);
         loop {
-            match word & STATE {
-                HELD => {}
-                REVOKED => return Released::Revoked,
+            let released = match word & STATE {
+                HELD => Released::P(p_of(word)),
+                REVOKED => Released::Revoked,
                 _ => unreachable!("release: the M holds no P"),
-            }
+            };
             let new = word & !STATE;
             // AcqRel: Release publishes what this M did under the lease to the next `acquire` of the P, which reads the P
             // through the idle set's lock; Acquire pairs with a revocation that won.
@@ -169,7 +171,7 @@ impl Lease {
                 .0
                 .compare_exchange(word, new, Ordering::AcqRel, Ordering::Relaxed)
             {
-                Ok(_) => return Released::P(p_of(word)),
+                Ok(_) => return released,
                 Err(now) => word = now,
             }
         }

@@ -479,7 +479,6 @@ impl Here<'_> {
         match released {
             Released::P(p) => self.rt().idle.sleep(self.m().as_ref(), p, searching),
             Released::Revoked => {
-                let _gone = self.m().lease.acknowledge();
                 if searching {
                     let WasLast(_) = self.rt().idle.stop_search();
                 }

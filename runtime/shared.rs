@@ -16,7 +16,7 @@ use gort_primitives::atomic::{AtomicPtr, AtomicU64, Ordering, fence};
 use crate::builder::Settings;
 use crate::g::G;
 use crate::g::chain::Chain;
-use crate::idle::{Idle, Pair, WasLast};
+use crate::idle::{Idle, Pair};
 use crate::inject::Inject;
 use crate::m::{self, M, MRef};
 use crate::time::Shard;
@@ -174,8 +174,15 @@ impl Shared {
     #[cold]
     fn start_m(&self, p: usize) {
         if let Err(error) = self.try_start_m(p) {
-            let WasLast(_) = self.idle.put_back(p);
+            self.put_back(p);
             self.report_thread_failure(error.as_ref());
+        }
+    }
+
+    /// Gives back a P that was on its way to an M, and ends the search it stood for.
+    pub(crate) fn put_back(&self, p: usize) {
+        if let Some(m) = self.idle.put_back(p) {
+            m.get(self).hand_over(p);
         }
     }
 

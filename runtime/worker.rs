@@ -87,7 +87,7 @@ pub(crate) fn leave(here: Here<'_>) {
     here.give_p_away();
     // A token may have come with a P after the last look.
     if let Some(p) = here.m().take_next_p() {
-        let _ = here.rt().idle.put_back(p);
+        here.rt().put_back(p);
     }
     here.free_records().flush();
 }

@@ -19,17 +19,18 @@ use super::G;
 impl G {
     /// Asks the goroutine of `generation` to stop. Does nothing if that one has finished.
     pub(crate) fn abort(&'static self, generation: u32) {
-        let mut old = self.abort.load(Ordering::Relaxed);
+        // Acquire: pairs with the Release below. Whoever sees a newer request sees the newer generation too, and gives up.
+        let mut old = self.abort.load(Ordering::Acquire);
         loop {
             if self.generation() != generation {
                 return;
             }
             // If the record is used again between the look above and this, and the new goroutine is aborted meanwhile,
             // the exchange fails; if it is not, we leave a generation that matches nobody.
-            // Relaxed: the fence below orders it.
+            // Release: publishes the generation, which we have seen, to a stale aborter. The fence below orders the rest.
             match self
                 .abort
-                .compare_exchange(old, generation, Ordering::Relaxed, Ordering::Relaxed)
+                .compare_exchange(old, generation, Ordering::Release, Ordering::Acquire)
             {
                 Ok(_) => break,
                 Err(now) => old = now,

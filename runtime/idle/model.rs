@@ -1,109 +1,259 @@
-//! Models of the idle set: no work is left with everybody asleep, and a sleeper has one waker.
+//! The races of the idle set: no work is left behind with everyone asleep.
+//!
+//! Each goroutine has a queue of its own, so that a pusher reads nothing: a push is a plain store, as into a ring.
 
 use gort_primitives::atomic::{AtomicU32, fence};
+use gort_primitives::model;
 use gort_primitives::sync::Arc;
-use gort_primitives::{model, thread};
+use gort_primitives::thread;
 
 use super::*;
 
+const A: usize = 0;
+const B: usize = 1;
+
 struct World {
     idle: Idle<u8>,
-    queue: AtomicU32,
+    queues: [AtomicU32; 2],
 }
 
 impl World {
-    fn push(&self) -> bool {
-        // A push into a ring is a plain store to those who look.
-        self.queue.store(1, Ordering::Release);
-        fence(Ordering::SeqCst);
-        self.idle.wants_wake() && self.idle.take_pair(|_| true).is_some()
+    fn new(procs: usize) -> Self {
+        Self {
+            idle: Idle::new(procs),
+            queues: [AtomicU32::new(0), AtomicU32::new(0)],
+        }
+    }
+
+    /// Ms 1 and up, each asleep with a P of its own.
+    fn asleep(procs: usize) -> Arc<Self> {
+        let world = Self::new(procs);
+        for m in 1..=procs as u8 {
+            let p = world.idle.take_p().expect("idle");
+            world.idle.sleep(m, p, false);
+        }
+        Arc::new(world)
+    }
+
+    fn push(&self, g: usize) {
+        // Release: a plain push into a ring.
+        self.queues[g].store(1, Ordering::Release);
     }
 
     fn has_work(&self) -> bool {
-        self.queue.load(Ordering::Acquire) != 0
+        self.queues
+            .iter()
+            .any(|queue| queue.load(Ordering::Acquire) != 0)
     }
 
-    /// Goes to sleep as M 1 with P 0. Returns whether it got up again at once.
-    fn sleep(&self, was_searching: bool) -> bool {
-        self.idle.sleep(1, 0, was_searching);
+    fn take(&self, g: usize) -> bool {
+        let queue = &self.queues[g];
+        queue.load(Ordering::Acquire) != 0 && queue.swap(0, Ordering::AcqRel) != 0
+    }
+
+    /// `Shared::wake_p`.
+    fn wake_p(&self) -> Option<Pair<u8>> {
+        if self.idle.wants_wake() {
+            self.idle.take_pair(|_| true)
+        } else {
+            None
+        }
+    }
+
+    /// A thread makes `g` ready: the left column.
+    fn ready(&self, g: usize) -> Option<Pair<u8>> {
+        self.push(g);
         fence(Ordering::SeqCst);
-        self.has_work() && matches!(self.idle.retract(1), Retracted::P(0))
+        self.wake_p()
+    }
+
+    /// The right column from step 2 on. Returns whether the M got up by itself.
+    fn sleep_in_list(&self, m: u8) -> Option<Retracted> {
+        fence(Ordering::SeqCst);
+        self.has_work().then(|| self.idle.retract(m))
+    }
+
+    /// `Here::found_work`.
+    fn found_work(&self) -> Option<Pair<u8>> {
+        let WasLast(true) = self.idle.stop_search() else {
+            return None;
+        };
+        fence(Ordering::SeqCst);
+        if self.has_work() { self.wake_p() } else { None }
     }
 }
 
-fn world(procs: usize) -> Arc<World> {
-    Arc::new(World {
-        idle: Idle::new(procs),
-        queue: AtomicU32::new(0),
-    })
-}
-
 #[test]
-fn work_that_is_pushed_while_the_last_m_falls_asleep_is_seen() {
+fn a_push_beside_an_m_that_falls_asleep_is_not_left_behind() {
     model(|| {
-        let world = world(1);
-        assert_eq!(world.idle.take_p(), Some(0));
-        let pusher = {
+        let world = Arc::new(World::new(1));
+        let p = world.idle.take_p().expect("idle");
+        let pusher = thread::spawn({
             let world = world.clone();
-            thread::spawn(move || world.push())
-        };
-        let rose = world.sleep(false);
-        let woke = pusher.join().expect("no panics");
-        assert!(rose != woke, "rose {rose}, woken {woke}");
+            move || world.ready(A)
+        });
+        world.idle.sleep(1, p, false);
+        let risen = world.sleep_in_list(1);
+        let pair = pusher.join().unwrap();
+        match (&risen, &pair) {
+            (Some(Retracted::P(0)), None) => {}
+            (None | Some(Retracted::Woken), Some(Pair { p: 0, m: Some(1) })) => {}
+            _ => panic!("left behind, or two winners: {risen:?}, {pair:?}"),
+        }
     });
 }
 
 #[test]
-fn a_pusher_may_rely_on_a_searcher_that_gives_up() {
+fn a_push_beside_a_searcher_that_falls_asleep_is_not_left_behind() {
     model(|| {
-        let world = world(1);
-        assert_eq!(world.idle.take_p(), Some(0));
+        let world = World::asleep(1);
+        // Somebody woke M 1 for nothing: it searches.
+        let Pair { p, m } = world.idle.take_pair(|_| true).expect("asleep");
+        assert_eq!(m, Some(1));
+        let pusher = thread::spawn({
+            let world = world.clone();
+            move || world.ready(A)
+        });
+        let mut awake = world.has_work();
+        if awake {
+            let pair = world.found_work();
+            assert_eq!(pair, None, "no P is idle");
+        } else {
+            world.idle.sleep(1, p, true);
+            awake = world.sleep_in_list(1).is_some();
+        }
+        let pair = pusher.join().unwrap();
+        assert!(awake || pair.is_some(), "left behind");
+        assert_eq!(world.idle.searching(), usize::from(pair.is_some()));
+    });
+}
+
+#[test]
+fn what_a_pusher_leaves_to_the_last_searcher_is_not_left_behind() {
+    model(|| {
+        let world = World::asleep(2);
+        let pair = world.idle.take_pair(|_| true).expect("asleep");
+        let searcher = pair.m;
+        world.push(A);
+        let pusher = thread::spawn({
+            let world = world.clone();
+            move || world.ready(B)
+        });
+        // The searcher found A, and its poll never ends.
+        assert!(world.take(A));
+        let by_searcher = world.found_work();
+        let by_pusher = pusher.join().unwrap();
+        let woken = by_searcher.xor(by_pusher).expect("one wakes for B");
+        assert_ne!(woken.m, searcher);
+    });
+}
+
+#[test]
+fn a_searcher_by_its_own_will_looks_once_more_as_well() {
+    model(|| {
+        let world = Arc::new(World::new(2));
+        let p = world.idle.take_p().expect("idle");
+        let own = world.idle.take_p().expect("idle");
+        world.idle.sleep(2, p, false);
         assert!(world.idle.start_search());
-        let pusher = {
+        let pusher = thread::spawn({
             let world = world.clone();
-            thread::spawn(move || world.push())
-        };
-        let rose = world.sleep(true);
-        let woke = pusher.join().expect("no panics");
-        assert!(rose != woke, "rose {rose}, woken {woke}");
+            move || world.ready(A)
+        });
+        // The search finds nothing; or it does, and A is not for M 2.
+        let mut awake = world.take(A);
+        let mut pair = None;
+        if awake {
+            pair = world.found_work();
+        } else {
+            world.idle.sleep(1, own, true);
+            awake = world.sleep_in_list(1).is_some();
+        }
+        let pair = pair.or(pusher.join().unwrap());
+        assert!(awake || pair.is_some(), "left behind");
     });
 }
 
 #[test]
-fn the_last_searcher_that_finds_work_sees_what_others_left_to_it() {
+fn a_sleeper_is_woken_once() {
     model(|| {
-        let world = world(2);
-        assert_eq!(world.idle.take_p(), Some(0));
-        assert!(world.idle.start_search());
-        let pusher = {
+        let world = World::asleep(1);
+        let waker = thread::spawn({
             let world = world.clone();
-            thread::spawn(move || world.push())
-        };
-        // It found something else, and looks once more.
-        assert_eq!(world.idle.stop_search(), WasLast(true));
-        fence(Ordering::SeqCst);
-        let woke =
-            world.has_work() && world.idle.wants_wake() && world.idle.take_pair(|_| true).is_some();
-        let theirs = pusher.join().expect("no panics");
-        assert!(woke || theirs);
+            move || world.idle.take_pair(|_| true)
+        });
+        let retracted = world.idle.retract(1);
+        let pair = waker.join().unwrap();
+        match (&retracted, &pair) {
+            (Retracted::P(0), None) => assert_eq!(world.idle.searching(), 0),
+            (Retracted::Woken, Some(_)) => assert_eq!(world.idle.searching(), 1),
+            _ => panic!("two winners, or none: {retracted:?}, {pair:?}"),
+        }
+        assert_eq!(world.idle.idle_ps(), 0);
     });
 }
 
 #[test]
-fn two_wakers_take_one_sleeper_once() {
+fn two_wakers_start_one_searcher() {
     model(|| {
-        let world = world(1);
-        assert_eq!(world.idle.take_p(), Some(0));
-        world.idle.sleep(1, 0, false);
-        let waker = {
+        let world = World::asleep(2);
+        let other = thread::spawn({
             let world = world.clone();
-            thread::spawn(move || world.idle.take_pair(|_| true).is_some())
-        };
-        let rose = match world.idle.retract(1) {
-            Retracted::P(_) => true,
-            Retracted::Woken => false,
-            Retracted::NoP => unreachable!("the P goes with the M"),
-        };
-        assert!(rose != waker.join().expect("no panics"));
+            move || world.ready(A)
+        });
+        let pairs = [world.ready(B), other.join().unwrap()];
+        assert_eq!(pairs.iter().flatten().count(), 1);
+        assert_eq!(world.idle.searching(), 1);
+        assert_eq!(world.idle.idle_ps(), 1);
+    });
+}
+
+#[test]
+fn a_waker_that_finds_no_p_is_nobodys_searcher() {
+    let mut deeper = loom::model::Builder::new();
+    // The race takes three switches: the waker counts as searching; M 1 takes the P; the waker finds none; M 1 gives it back.
+    deeper.preemption_bound = Some(3);
+    deeper.check(|| {
+        let world = World::asleep(1);
+        let sleeper = thread::spawn({
+            let world = world.clone();
+            move || {
+                // M 1 sees A before it is woken for it, makes B ready, and gives its P away to block.
+                let Some(Retracted::P(p)) = world.sleep_in_list(1) else {
+                    return None;
+                };
+                assert!(world.take(A));
+                assert_eq!(world.ready(B), None, "no P is idle");
+                world.idle.put_p(p);
+                fence(Ordering::SeqCst);
+                world.wake_p()
+            }
+        });
+        let by_pusher = world.ready(A);
+        let by_sleeper = sleeper.join().unwrap();
+        assert!(by_pusher.or(by_sleeper).is_some(), "left behind");
+    });
+}
+
+#[test]
+fn an_m_that_falls_asleep_while_no_thread_can_be_started_gets_the_p() {
+    model(|| {
+        let world = Arc::new(World::new(1));
+        let starter = thread::spawn({
+            let world = world.clone();
+            move || {
+                let pair = world.ready(A)?;
+                // There is no M to be woken, or the one that has come meanwhile is.
+                pair.m.or_else(|| world.idle.put_back(pair.p))
+            }
+        });
+        // M 1 comes back from a blocking section.
+        let mut awake = world.idle.take_p().is_some();
+        if !awake {
+            world.idle.sleep_without_p(1);
+            awake = matches!(world.sleep_in_list(1), Some(Retracted::P(_)));
+        }
+        let woken = starter.join().unwrap();
+        assert!(awake != woken.is_some(), "left behind, or two winners");
     });
 }

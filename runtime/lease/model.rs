@@ -1,202 +1,193 @@
-//! Models of the lease word: whatever the interleaving, the P is in exactly one hand.
+//! The races of the lease word: whoever wins, a P is in exactly one place.
 
+use gort_primitives::cell::UnsafeCell;
+use gort_primitives::model;
 use gort_primitives::sync::{Arc, Mutex};
-use gort_primitives::{model, thread};
+use gort_primitives::thread;
 
 use super::*;
-use crate::slot::Slot;
 
-/// Counts in how many hands the P ends up.
-#[derive(Default)]
-struct Hands {
-    owner: bool,
-    monitor: bool,
-    idle: bool,
+/// A lease that is held for P 0, and what the monitor saw of it.
+fn held() -> (Arc<Lease>, Held) {
+    let lease = Arc::new(Lease::new());
+    let held = lease.acquire(0);
+    assert_eq!(lease.observe(), Some(held));
+    (lease, held)
 }
 
-impl Hands {
-    fn count(&self) -> usize {
-        usize::from(self.owner) + usize::from(self.monitor) + usize::from(self.idle)
-    }
+/// Asserts that exactly one of `hands` and the word has the P.
+fn in_one_place(lease: &Lease, hands: &[bool]) {
+    let hands = hands.iter().filter(|&&has| has).count();
+    let held = usize::from(lease.observe().is_some());
+    assert_eq!(hands + held, 1, "the P is in one place");
 }
 
 #[test]
-fn release_and_revoke_leave_the_p_in_one_hand() {
+fn a_release_and_a_revocation_have_one_winner() {
     model(|| {
-        let lease = Arc::new(Lease::new());
-        lease.acquire(0);
-        let seen = lease.observe().expect("held");
-        let monitor = {
+        let (lease, seen) = held();
+        let monitor = thread::spawn({
             let lease = lease.clone();
-            thread::spawn(move || lease.revoke(seen))
-        };
-        let mut hands = Hands::default();
-        match lease.release() {
-            Released::P(p) => hands.idle = p == 0,
-            Released::Revoked => assert_eq!(lease.acknowledge(), Acknowledged::Gone),
+            move || lease.revoke(seen)
+        });
+        let released = lease.release();
+        let revoked = monitor.join().unwrap();
+        assert_eq!(released == Released::Revoked, revoked);
+        in_one_place(&lease, &[released == Released::P(0), revoked]);
+    });
+}
+
+#[test]
+fn an_undo_and_an_acknowledgement_leave_the_p_with_one_of_them() {
+    model(|| {
+        let (lease, seen) = held();
+        let m = thread::spawn({
+            let lease = lease.clone();
+            move || lease.acknowledge()
+        });
+        let has_p = lease.revoke(seen) && !lease.undo(seen);
+        let acknowledged = m.join().unwrap();
+        in_one_place(&lease, &[has_p]);
+        match acknowledged {
+            Acknowledged::StillHeld(held) => assert_eq!(held, seen),
+            Acknowledged::Gone => assert_eq!(lease.observe(), None),
         }
-        hands.monitor = monitor.join().expect("no panics");
-        assert_eq!(hands.count(), 1);
     });
 }
 
 #[test]
-fn an_undo_that_races_with_the_acknowledgement_keeps_the_p() {
+fn an_undo_during_a_release_leaves_the_p_with_one_of_them() {
     model(|| {
-        let lease = Arc::new(Lease::new());
-        lease.acquire(0);
-        let seen = lease.observe().expect("held");
-        let monitor = {
+        let (lease, seen) = held();
+        let m = thread::spawn({
             let lease = lease.clone();
-            thread::spawn(move || lease.revoke(seen) && !lease.undo(seen))
-        };
-        let owner = matches!(lease.acknowledge(), Acknowledged::StillHeld(_));
-        let monitor = monitor.join().expect("no panics");
-        // The owner may have looked before the revocation; then the undo has the last word, or it looks again at its next poll.
-        let owner = owner && matches!(lease.acknowledge(), Acknowledged::StillHeld(_));
-        let hands = Hands {
-            owner,
-            monitor,
-            idle: false,
-        };
-        assert_eq!(hands.count(), 1);
+            move || lease.release()
+        });
+        let has_p = lease.revoke(seen) && !lease.undo(seen);
+        let released = m.join().unwrap();
+        // An M that released its lease does not look at the word before it acquires again.
+        assert_eq!(lease.observe(), None);
+        in_one_place(&lease, &[released == Released::P(0), has_p]);
+        let _ = lease.acquire(0);
     });
 }
 
 #[test]
-fn evidence_of_an_old_poll_revokes_no_new_lease() {
+fn an_old_observation_revokes_no_newer_lease() {
     model(|| {
-        let lease = Arc::new(Lease::new());
-        lease.acquire(0);
-        let seen = lease.observe().expect("held");
-        let monitor = {
+        let (lease, seen) = held();
+        let monitor = thread::spawn({
             let lease = lease.clone();
-            thread::spawn(move || lease.revoke(seen))
+            move || lease.revoke(seen)
+        });
+        let first = lease.release();
+        if let Released::P(p) = first {
+            let newer = lease.acquire(p);
+            assert_ne!(newer, seen);
+        }
+        let revoked = monitor.join().unwrap();
+        assert_eq!(first == Released::Revoked, revoked);
+        in_one_place(&lease, &[revoked]);
+    });
+}
+
+#[test]
+fn an_old_undo_touches_no_newer_lease() {
+    model(|| {
+        let (lease, seen) = held();
+        assert!(lease.revoke(seen));
+        let monitor = thread::spawn({
+            let lease = lease.clone();
+            move || lease.undo(seen)
+        });
+        if let Acknowledged::Gone = lease.acknowledge() {
+            // The monitor has P 0; this is another one.
+            let _ = lease.acquire(1);
+            assert!(!monitor.join().unwrap());
+            assert_eq!(lease.observe().map(Held::p), Some(1));
+        } else {
+            assert!(monitor.join().unwrap());
+            assert_eq!(lease.observe(), Some(seen));
+        }
+    });
+}
+
+#[test]
+fn a_flag_beside_any_transition_is_seen_and_costs_no_p() {
+    model(|| {
+        let (lease, seen) = held();
+        let closer = thread::spawn({
+            let lease = lease.clone();
+            move || lease.raise(Flag::Shutdown)
+        });
+        let monitor = thread::spawn({
+            let lease = lease.clone();
+            move || lease.revoke(seen) && !lease.undo(seen)
+        });
+        if let Released::P(p) = lease.release() {
+            let _ = lease.acquire(p);
+        }
+        let has_p = monitor.join().unwrap();
+        closer.join().unwrap();
+        in_one_place(&lease, &[has_p]);
+        assert!(lease.raised(Flag::Shutdown));
+    });
+}
+
+#[test]
+fn a_flag_that_is_taken_publishes_its_reason() {
+    model(|| {
+        let (lease, held) = held();
+        let reason = Arc::new(UnsafeCell::new(0));
+        let monitor = thread::spawn({
+            let (lease, reason) = (lease.clone(), reason.clone());
+            move || {
+                // SAFETY: the other thread reads after it has seen the flag, which loom checks.
+                reason.with_mut(|it| unsafe { *it = 1 });
+                lease.raise(Flag::Slice);
+            }
+        });
+        let look = || {
+            let taken = lease.take(Flag::Slice);
+            if taken {
+                // SAFETY: as above.
+                assert_eq!(reason.with(|it| unsafe { *it }), 1);
+            }
+            taken
         };
-        // Parks, and comes back with the same P.
-        let Released::P(p) = lease.release() else {
-            let _gone = lease.acknowledge();
-            assert!(monitor.join().expect("no panics"));
-            return;
-        };
-        let held = lease.acquire(p);
-        assert!(!monitor.join().expect("no panics"));
+        let early = look();
+        assert!(lease.still_held());
+        monitor.join().unwrap();
+        assert_ne!(early, look(), "a flag is taken once");
         assert!(!lease.changed(held));
     });
 }
 
 #[test]
-fn a_flag_is_seen_and_costs_nobody_the_p() {
+fn a_revoked_p_goes_to_one_other_m() {
     model(|| {
-        let lease = Arc::new(Lease::new());
-        let held = lease.acquire(0);
-        let seen = lease.observe().expect("held");
-        let asker = {
-            let lease = lease.clone();
-            thread::spawn(move || lease.raise(Flag::Shutdown))
-        };
-        let monitor = {
-            let lease = lease.clone();
-            thread::spawn(move || lease.revoke(seen))
-        };
-        let owner = match lease.release() {
-            Released::P(_) => true,
-            Released::Revoked => {
-                assert_eq!(lease.acknowledge(), Acknowledged::Gone);
-                false
-            }
-        };
-        asker.join().expect("no panics");
-        assert_ne!(owner, monitor.join().expect("no panics"));
-        assert!(lease.raised(Flag::Shutdown));
-        assert!(lease.changed(held));
-    });
-}
-
-/// The owner puts a goroutine into its slot while the monitor takes its P away and drains the slot.
-#[test]
-fn a_goroutine_in_the_slot_of_a_revoked_m_is_found_by_one() {
-    static G: u32 = 0;
-    model(|| {
-        let m = Arc::new((Lease::new(), Slot::<u32>::new()));
-        m.0.acquire(0);
-        let seen = m.0.observe().expect("held");
-        let monitor = {
-            let m = m.clone();
-            thread::spawn(move || {
-                assert!(m.0.revoke(seen));
-                m.1.take().is_some()
-            })
-        };
-        assert!(m.1.replace(&G).is_none());
-        let handed_in = !m.0.still_held() && m.1.take().is_some();
-        let drained = monitor.join().expect("no panics");
-        assert!(
-            handed_in != drained,
-            "by us {handed_in}, by the monitor {drained}"
-        );
-    });
-}
-
-/// The same for the ring, whose push is a plain store and needs the fence.
-#[test]
-fn a_goroutine_in_the_ring_of_a_revoked_m_is_found_by_one() {
-    use gort_primitives::atomic::{AtomicU32, fence};
-    model(|| {
-        let m = Arc::new((Lease::new(), AtomicU32::new(0)));
-        m.0.acquire(0);
-        let seen = m.0.observe().expect("held");
-        let take = |ring: &AtomicU32| {
-            ring.load(Ordering::SeqCst) != 0 && ring.swap(0, Ordering::SeqCst) != 0
-        };
-        let monitor = {
-            let m = m.clone();
-            thread::spawn(move || {
-                assert!(m.0.revoke(seen));
-                // SeqCst: crossbeam's steal begins with this fence.
-                fence(Ordering::SeqCst);
-                take(&m.1)
-            })
-        };
-        m.1.store(1, Ordering::Release);
-        fence(Ordering::SeqCst);
-        let handed_in = !m.0.still_held() && take(&m.1);
-        let drained = monitor.join().expect("no panics");
-        assert!(
-            handed_in != drained,
-            "by us {handed_in}, by the monitor {drained}"
-        );
-    });
-}
-
-/// A monitor that has the P in its hand gives it to a second M, while the first acknowledges and looks for a P too.
-#[test]
-fn a_p_that_is_handed_on_has_one_owner() {
-    model(|| {
-        let (a, b) = (Arc::new(Lease::new()), Arc::new(Lease::new()));
-        let idle = Arc::new(Mutex::new(Vec::new()));
-        a.acquire(0);
-        let seen = a.observe().expect("held");
-        let monitor = {
-            let (a, idle) = (a.clone(), idle.clone());
-            thread::spawn(move || {
-                if a.revoke(seen) {
-                    idle.lock().expect("no panics").push(0);
+        let (stuck, seen) = held();
+        let other = Arc::new(Lease::new());
+        let idle = Arc::new(Mutex::new(None));
+        let monitor = thread::spawn({
+            let (stuck, other) = (stuck.clone(), other.clone());
+            let idle = idle.clone();
+            move || {
+                // The other M: it gets the P from the monitor, or finds it idle.
+                if stuck.revoke(seen) {
+                    let _ = other.acquire(seen.p());
+                } else if let Some(p) = idle.lock().unwrap().take() {
+                    let _ = other.acquire(p);
                 }
-            })
-        };
-        let other = {
-            let (b, idle) = (b.clone(), idle.clone());
-            thread::spawn(move || {
-                let p = idle.lock().expect("no panics").pop();
-                p.map(|p| b.acquire(p)).is_some()
-            })
-        };
-        let mine = matches!(a.acknowledge(), Acknowledged::StillHeld(_));
-        monitor.join().expect("no panics");
-        let theirs = other.join().expect("no panics");
-        let mine = mine && matches!(a.acknowledge(), Acknowledged::StillHeld(_));
-        let left = idle.lock().expect("no panics").len();
-        assert_eq!(usize::from(mine) + usize::from(theirs) + left, 1);
+            }
+        });
+        match stuck.release() {
+            Released::P(p) => *idle.lock().unwrap() = Some(p),
+            Released::Revoked => assert_eq!(stuck.acknowledge(), Acknowledged::Gone),
+        }
+        monitor.join().unwrap();
+        assert_eq!(stuck.observe(), None);
+        let is_idle = idle.lock().unwrap().is_some();
+        in_one_place(&other, &[is_idle]);
     });
 }
