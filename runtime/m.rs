@@ -43,29 +43,8 @@ pub(crate) struct M {
     alive: AtomicBool,
     pub(crate) index: usize,
     rt: NonNull<Shared>,
-    pub(crate) counters: Counters,
     pub(crate) watch: Watch,
     local: CachePadded<Local>,
-}
-
-/// Counters of an M, for reports. Stored by the M only.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    pub(crate) parks: Counter,
-    pub(crate) steals: Counter,
-    pub(crate) slices: Counter,
-}
-
-/// A count that one thread stores and all may read.
-#[derive(Debug, Default)]
-pub(crate) struct Counter(AtomicU64);
-
-impl Counter {
-    #[inline(always)]
-    pub(crate) fn add_one(&self) {
-        let n = self.0.load(Ordering::Relaxed);
-        self.0.store(n + 1, Ordering::Relaxed);
-    }
 }
 
 /// What only the M's own thread touches, through [`Here`].
@@ -126,7 +105,6 @@ impl M {
             alive: AtomicBool::new(true),
             index,
             rt: NonNull::from(rt),
-            counters: Counters::default(),
             watch: Watch::default(),
             local: CachePadded::new(Local {
                 ring,

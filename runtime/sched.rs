@@ -12,12 +12,11 @@
 //!   the others.
 //! * At most half of the busy Ms search. The last searcher that finds something looks at every queue once more and wakes the next if there is more.
 
-use std::sync::atomic::fence;
 use std::task::Waker;
 use std::time::Duration;
 
 use gort_net::Reactor;
-use gort_primitives::atomic::Ordering;
+use gort_primitives::atomic::{Ordering, fence};
 
 use crate::g::G;
 use crate::g::chain::Chain;
@@ -177,7 +176,6 @@ impl Here<'_> {
     #[cold]
     fn look_at_lease(self) {
         if self.m().lease.take(Flag::Slice) {
-            self.m().counters.slices.add_one();
             // The slot's chain has had its slice; the ring is next.
             self.local().streak.set(SLOT_STREAK);
         }
@@ -387,7 +385,6 @@ impl Here<'_> {
             }
             let found = self.steal_from(victim, last);
             if found.is_some() {
-                self.m().counters.steals.add_one();
                 return found;
             }
         }
@@ -471,7 +468,6 @@ impl Here<'_> {
     /// Gives the P back and sleeps until there is work.
     #[cold]
     fn sleep(self, root: &impl Root) {
-        self.m().counters.parks.add_one();
         debug_assert!(self.m().slot.is_empty(), "sleep: the next slot is full");
         let searching = self.local().searching.replace(false);
         let released = self.m().lease.release();

@@ -283,7 +283,7 @@ impl Shared {
 
     /// Begins to close. Returns false if that was done before.
     pub(crate) fn close(&self) -> bool {
-        // SeqCst: pairs with the fence of a spawn on a foreign thread, see `spawn::refuse_if_closing`.
+        // SeqCst: pairs with the fence of a spawn on a foreign thread, see `spawn::spawn_foreign`.
         !self.closing.swap(true, Ordering::SeqCst)
     }
 

@@ -1,7 +1,7 @@
 //! Ctrl-C.
 //!
-//! A signal handler may do next to nothing, so it writes a byte to a socket; a goroutine-free watcher, whichever waiter is polled, reads
-//! it on the reactor. Each waiter has a socket pair of its own: no waiter depends on another one being polled.
+//! A signal handler may do next to nothing, so it writes a byte to a socket, and the waiter reads readiness from the reactor. Each
+//! waiter has a socket pair of its own: no waiter depends on another one being polled.
 
 use std::future::Future;
 use std::io;
