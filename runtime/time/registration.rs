@@ -60,7 +60,19 @@ impl Registration {
                 return Poll::Ready(now);
             }
         }
-        self.wait(Some(deadline), cx.waker());
+        if self.waits_with(cx.waker()) {
+            return Poll::Pending;
+        }
+        if let State::Armed { .. } = self.state {
+            // It may have fired since we read the clock. No more can it after this, so the second look decides, and no task
+            // is woken twice for one deadline.
+            self.cancel();
+            let now = Instant::now();
+            if now >= deadline {
+                return Poll::Ready(now);
+            }
+        }
+        self.arm(Some(deadline), cx.waker());
         Poll::Pending
     }
 
@@ -79,8 +91,9 @@ impl Registration {
 
     /// Without a deadline: makes a later [`reset`](Self::reset) wake the current task, if a timer is there.
     pub(super) fn hold(&mut self, cx: &mut Context<'_>) {
-        if let State::Armed { .. } = self.state {
-            self.wait(None, cx.waker());
+        if matches!(self.state, State::Armed { .. }) && !self.waits_with(cx.waker()) {
+            self.cancel();
+            self.arm(None, cx.waker());
         }
     }
 
@@ -92,19 +105,16 @@ impl Registration {
         }
     }
 
+    /// Tells whether a timer is armed that would wake the task of `waker`.
     #[inline]
-    fn wait(&mut self, deadline: Option<Instant>, waker: &Waker) {
-        match &self.state {
-            State::Armed { slot, shard } if shard.would_wake(slot, waker) => {}
-            _ => self.arm(deadline, waker),
-        }
+    fn waits_with(&self, waker: &Waker) -> bool {
+        matches!(&self.state, State::Armed { slot, shard } if shard.would_wake(slot, waker))
     }
 
-    /// Arms a new timer in the current shard: a task that moved to another P takes its timer along.
+    /// Arms a new timer in the current shard, when none is armed: a task that moved to another P takes its timer along.
     #[inline]
     fn arm(&mut self, deadline: Option<Instant>, waker: &Waker) {
         let deadline = nanos(deadline);
-        self.cancel();
         let (shard, duty) = shards::here();
         let (slot, place) = shard.arm(deadline, waker.clone());
         self.state = State::Armed { slot, shard };
