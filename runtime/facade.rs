@@ -43,7 +43,6 @@ where
     context::with_current(|rt| unsafe {
         spawn::spawn(rt, Origin { at, name: None }, Plain::new(future))
     })
-    .1
 }
 
 /// Starts a detached goroutine: Go's `go` statement.
@@ -77,6 +76,6 @@ where
     let body = Joinable::new(future);
     // SAFETY: the future is Send and 'static.
     JoinHandle::new(context::with_current(|rt| unsafe {
-        spawn::spawn(rt, Origin { at, name: None }, body)
+        spawn::spawn_recorded(rt, Origin { at, name: None }, body)
     }))
 }

@@ -257,7 +257,7 @@ impl Handle {
     {
         let at = Location::caller();
         // SAFETY: the future is Send and 'static.
-        unsafe { spawn::spawn(&self.rt, Origin { at, name: None }, Plain::new(future)) }.1
+        unsafe { spawn::spawn(&self.rt, Origin { at, name: None }, Plain::new(future)) }
     }
 
     /// Starts a detached goroutine; see [`gort::go`](crate::go).
@@ -270,7 +270,7 @@ impl Handle {
         let at = Location::caller();
         let origin = Origin { at, name: None };
         // SAFETY: the future is Send and 'static.
-        JoinHandle::new(unsafe { spawn::spawn(&self.rt, origin, Joinable::new(future)) })
+        JoinHandle::new(unsafe { spawn::spawn_recorded(&self.rt, origin, Joinable::new(future)) })
     }
 
     /// Returns the number of Ps: how many goroutines can run at the same moment.

@@ -1,66 +1,101 @@
 //! The global queue: goroutines that belong to no M yet, first in, first out.
 //!
-//! Its entries are [chains](Chain), not goroutines: a wake from a foreign thread is a chain of one, half of an overflowing ring is a
-//! chain of 128. So the lock-free queue, which costs some 30 ns for a push and a pop, is paid once per batch.
+//! Its entries are [batches](Batch), not goroutines: a wake from a foreign thread is a batch of one, half of an overflowing
+//! ring is a batch of thousands. So the lock-free queue, which costs some 30 ns for a push and a pop, is paid once per batch.
 //!
 //! Rejected: an intrusive list under a lock, as in Go and tokio. It costs as little, but a foreign thread that is descheduled
 //! while it holds the lock stops every worker.
 
+use async_task::Runnable;
 use concurrent_queue::ConcurrentQueue;
 use gort_primitives::atomic::{AtomicUsize, Ordering};
 
-use crate::g::G;
-use crate::g::chain::Chain;
+/// Goroutines in order, first in, first out.
+#[derive(Debug)]
+pub(crate) enum Batch {
+    One(Runnable),
+    /// What is left of a vector: taking the first of them moves none of the others.
+    Many(std::vec::IntoIter<Runnable>),
+}
+
+impl Batch {
+    pub(crate) fn many(all: Vec<Runnable>) -> Self {
+        Self::Many(all.into_iter())
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::One(_) => 1,
+            Self::Many(all) => all.len(),
+        }
+    }
+
+    fn for_each(self, mut each: impl FnMut(Runnable)) {
+        match self {
+            Self::One(one) => each(one),
+            Self::Many(all) => all.for_each(each),
+        }
+    }
+}
 
 /// The queue.
 #[derive(Debug)]
 pub(crate) struct Inject {
-    chains: ConcurrentQueue<Chain>,
-    /// Goroutines in all chains, for the size of a batch and for reports. Counted up before a push, down after a pop.
+    batches: ConcurrentQueue<Batch>,
+    /// Goroutines in all batches, for the size of a share and for reports. Counted up before a push, down after a pop.
     len: AtomicUsize,
 }
 
 impl Inject {
     pub(crate) fn new() -> Self {
         Self {
-            chains: ConcurrentQueue::unbounded(),
+            batches: ConcurrentQueue::unbounded(),
             len: AtomicUsize::new(0),
         }
     }
 
-    /// Appends the goroutines of a chain that is not empty.
-    pub(crate) fn push(&self, chain: Chain) {
+    /// Appends a batch that is not empty.
+    pub(crate) fn push(&self, batch: Batch) {
+        debug_assert!(batch.len() > 0, "inject: an empty batch");
         // Relaxed: the count is a hint; the queue itself orders the goroutines.
-        self.len.fetch_add(chain.len(), Ordering::Relaxed);
-        if self.chains.push(chain).is_err() {
+        self.len.fetch_add(batch.len(), Ordering::Relaxed);
+        if self.batches.push(batch).is_err() {
             unreachable!("the global queue is never closed");
         }
     }
 
     /// Takes one goroutine.
-    pub(crate) fn pop(&self) -> Option<&'static G> {
-        self.take(1).pop()
+    pub(crate) fn pop(&self) -> Option<Runnable> {
+        let first = match self.batches.pop().ok()? {
+            Batch::One(one) => Some(one),
+            Batch::Many(mut all) => {
+                let first = all.next();
+                // The rest loses its place, once in 61 turns of a busy worker.
+                if all.len() > 0 && self.batches.push(Batch::Many(all)).is_err() {
+                    unreachable!("the global queue is never closed");
+                }
+                first
+            }
+        };
+        self.len
+            .fetch_sub(usize::from(first.is_some()), Ordering::Relaxed);
+        first
     }
 
-    /// Takes whole chains until there are at least `want` goroutines or none are left.
+    /// Takes whole batches until there were at least `want` goroutines or none are left, and gives each to `each`.
     ///
-    /// A chain that holds more than was wanted is split only for a single goroutine: thieves even out the rest.
-    pub(crate) fn take(&self, want: usize) -> Chain {
-        let mut taken = Chain::new();
-        while taken.len() < want {
-            let Ok(mut chain) = self.chains.pop() else {
+    /// A batch that holds more than was wanted is not split: thieves even it out.
+    pub(crate) fn take(&self, want: usize, mut each: impl FnMut(Runnable)) {
+        let mut taken = 0;
+        while taken < want {
+            let Ok(batch) = self.batches.pop() else {
                 break;
             };
-            taken.append(&mut chain);
+            let n = batch.len();
+            taken += n;
+            self.len.fetch_sub(n, Ordering::Relaxed);
+            batch.for_each(&mut each);
         }
-        self.len.fetch_sub(taken.len(), Ordering::Relaxed);
-        if want == 1 && taken.len() > 1 {
-            let first = taken.split(1);
-            // The rest loses its place, once in 61 turns of a busy worker.
-            self.push(taken);
-            return first;
-        }
-        taken
     }
 
     /// The number of goroutines in the queue, as it was a moment ago.
@@ -71,6 +106,6 @@ impl Inject {
     /// Returns whether the queue is empty. Exact after a fence, unlike [`len`](Self::len).
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.chains.is_empty()
+        self.batches.is_empty()
     }
 }

@@ -13,6 +13,7 @@ use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 use std::task::Waker;
 
+use async_task::Runnable;
 use crossbeam_utils::CachePadded;
 use gort_primitives::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
@@ -33,7 +34,7 @@ pub(crate) struct M {
     /// The goroutine that is being polled.
     cur: AtomicPtr<G>,
     pub(crate) lease: Lease,
-    pub(crate) slot: Slot<G>,
+    pub(crate) slot: Slot<Runnable>,
     /// Its own line: a waker writes it.
     pub(crate) parker: CachePadded<Parker>,
     /// A P on its way to this M, plus 1. Written by whoever took the M out of the idle set.
@@ -263,12 +264,18 @@ impl<'m> Here<'m> {
         self.m.cur()
     }
 
-    /// Marks the M as in a poll of `g`, or in a call of foreign code if None.
+    /// Marks the M as in a poll, or in another call of foreign code.
     #[inline(always)]
-    pub(crate) fn begin_poll(self, g: Option<&'static G>) {
-        let cur = g.map_or(ptr::null_mut(), |g| ptr::from_ref(g).cast_mut());
-        self.m.cur.store(cur, Ordering::Relaxed);
+    pub(crate) fn begin_poll(self) {
         self.bump_tick();
+    }
+
+    /// Names the goroutine that is being polled, until the poll ends.
+    #[inline(always)]
+    pub(crate) fn set_cur(self, g: &'static G) {
+        self.m
+            .cur
+            .store(ptr::from_ref(g).cast_mut(), Ordering::Relaxed);
     }
 
     /// Marks the M as back in the scheduler.

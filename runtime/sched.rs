@@ -15,15 +15,15 @@
 use std::task::Waker;
 use std::time::Duration;
 
+use async_task::Runnable;
 use gort_net::Reactor;
 use gort_primitives::atomic::{Ordering, fence};
 
-use crate::g::G;
-use crate::g::chain::Chain;
 use crate::idle::{Retracted, WasLast};
+use crate::inject::Batch;
 use crate::lease::{Acknowledged, Flag, Released};
 use crate::m::{Here, M};
-use crate::runq::{CAPACITY, Stolen};
+use crate::runq::{BATCH, Stolen};
 use crate::time;
 use crate::{drive, sysmon};
 
@@ -40,13 +40,11 @@ const SLOT_STREAK: u32 = 3;
 /// From Go: on the last round slots and timers of others are looked at too.
 const STEAL_ROUNDS: usize = 4;
 
-const HALF: usize = CAPACITY / 2;
-
 /// What an M does next.
 #[derive(Debug)]
 pub(crate) enum Next {
     /// Run this goroutine.
-    Run(&'static G),
+    Run(Runnable),
     /// Poll the root future of a `block_on` that runs the M.
     Root,
     /// End: the runtime closes.
@@ -74,14 +72,14 @@ impl Root for NoRoot {
 impl Here<'_> {
     /// Puts a goroutine into this M's queues, or into the global queue if the M holds no P.
     #[inline(always)]
-    pub(crate) fn ready(self, g: &'static G, yielded: bool) {
+    pub(crate) fn ready(self, runnable: Runnable, yielded: bool) {
         if !self.m().lease.seems_held() {
-            return self.rt().inject_and_wake(Chain::of(g));
+            return self.rt().inject_and_wake(Batch::One(runnable));
         }
         if yielded || self.local().batch.get() {
-            return self.ready_last(g);
+            return self.ready_last(runnable);
         }
-        match self.m().slot.replace(g) {
+        match self.m().slot.replace(runnable) {
             None => {
                 if !self.m().lease.still_held() {
                     self.hand_in_all();
@@ -94,9 +92,19 @@ impl Here<'_> {
         }
     }
 
+    /// [`ready`](Self::ready) for a new goroutine: it displaces nobody, so children start in the order of their birth.
+    #[inline(always)]
+    pub(crate) fn ready_new(self, runnable: Runnable) {
+        if self.m().slot.is_empty() || !self.m().lease.seems_held() {
+            return self.ready(runnable, false);
+        }
+        self.push(runnable);
+        self.pushed(true);
+    }
+
     #[inline]
-    fn ready_last(self, g: &'static G) {
-        self.push(g);
+    fn ready_last(self, runnable: Runnable) {
+        self.push(runnable);
         if !self.local().batch.get() {
             // A goroutine that yields alone needs nobody: we take it up again at once.
             self.pushed(self.local().ring.len() > 1);
@@ -118,8 +126,8 @@ impl Here<'_> {
     }
 
     #[inline]
-    fn push(self, g: &'static G) {
-        if let Some(overflow) = self.local().ring.push(g) {
+    fn push(self, runnable: Runnable) {
+        if let Some(overflow) = self.local().ring.push(runnable) {
             self.rt().inject.push(overflow);
         }
     }
@@ -127,14 +135,11 @@ impl Here<'_> {
     /// Moves all that is queued here to the global queue.
     #[cold]
     pub(crate) fn hand_in_all(self) {
-        let mut all = Chain::new();
-        if let Some(g) = self.m().slot.take() {
-            all.push(g);
+        let mut all: Vec<_> = self.m().slot.take().into_iter().collect();
+        all.extend(std::iter::from_fn(|| self.local().ring.pop()));
+        if !all.is_empty() {
+            self.rt().inject_and_wake(Batch::many(all));
         }
-        while let Some(g) = self.local().ring.pop() {
-            all.push(g);
-        }
-        self.rt().inject_and_wake(all);
     }
 
     /// Calls wakers that the reactor or the timers gave, and keeps what they make ready in the ring.
@@ -144,7 +149,7 @@ impl Here<'_> {
         }
         self.local().batch.set(true);
         // A waker is foreign code and may block: to the monitor it looks like a poll.
-        self.begin_poll(None);
+        self.begin_poll();
         time::wake_all(wakers);
         self.end_poll();
         self.local().batch.set(false);
@@ -156,13 +161,11 @@ impl Here<'_> {
 impl Here<'_> {
     /// Polls a goroutine that the caller took out of a queue.
     #[inline]
-    pub(crate) fn run(self, g: &'static G) {
+    pub(crate) fn run(self, runnable: Runnable) {
         if self.local().searching.get() {
             self.found_work();
         }
-        self.begin_poll(Some(g));
-        // SAFETY: the caller took it out of a queue, and passes it on to nobody else.
-        let runnable = unsafe { g.take_runnable() };
+        self.begin_poll();
         runnable.run();
         self.end_poll();
         if let Some(held) = self.local().held.get()
@@ -220,12 +223,12 @@ impl Here<'_> {
             if root.is_ready() && self.local().held.get().is_some() {
                 return Next::Root;
             }
-            if let Some(g) = self.queued() {
-                return Next::Run(g);
+            if let Some(runnable) = self.queued() {
+                return Next::Run(runnable);
             }
             if self.local().held.get().is_some() {
-                if let Some(g) = self.search() {
-                    return Next::Run(g);
+                if let Some(runnable) = self.search() {
+                    return Next::Run(runnable);
                 }
                 self.sleep(root);
             } else {
@@ -236,7 +239,7 @@ impl Here<'_> {
 
     /// Takes from this M's own queues, and now and then looks elsewhere first.
     #[inline(always)]
-    fn queued(self) -> Option<&'static G> {
+    fn queued(self) -> Option<Runnable> {
         let local = self.local();
         let turn = local.turn.get().wrapping_add(1);
         local.turn.set(turn);
@@ -244,16 +247,16 @@ impl Here<'_> {
             self.run_timers();
         }
         if turn.is_multiple_of(GLOBAL_EVERY)
-            && let Some(g) = self.look_elsewhere()
+            && let Some(runnable) = self.look_elsewhere()
         {
-            return Some(g);
+            return Some(runnable);
         }
         let streak = local.streak.get();
         if (streak < SLOT_STREAK || local.ring.is_empty())
-            && let Some(g) = self.m().slot.take()
+            && let Some(runnable) = self.m().slot.take()
         {
             local.streak.set(streak + 1);
-            return Some(g);
+            return Some(runnable);
         }
         local.streak.set(0);
         // The slot once more: it was passed over for a ring that a thief may have emptied since, and an M that goes to sleep
@@ -263,11 +266,11 @@ impl Here<'_> {
 
     /// The 61st turn: what would starve behind a full ring.
     #[cold]
-    fn look_elsewhere(self) -> Option<&'static G> {
+    fn look_elsewhere(self) -> Option<Runnable> {
         self.poll_reactor();
         // A batch, not one: a ring that a few goroutines keep from running dry would let in one in 61 polls.
         match self.local().ring.len() {
-            0..HALF => self.take_batch(),
+            0..BATCH => self.take_batch(),
             _ if self.rt().inject.is_empty() => None,
             _ => self.rt().inject.pop(),
         }
@@ -288,7 +291,7 @@ impl Here<'_> {
     fn run_timers_now(self, timers: &'static crate::time::Shard) {
         let mut wakers = self.local().wakers.take();
         // A bound, so that a million timers of one moment do not keep the M from everything else.
-        timers.run_due(time::now(), &mut wakers, 4 * CAPACITY);
+        timers.run_due(time::now(), &mut wakers, 8 * BATCH);
         self.deliver(&mut wakers);
         self.local().wakers.set(wakers);
     }
@@ -314,7 +317,7 @@ impl Here<'_> {
 
     /// Own queues are dry: looks at everything else.
     #[cold]
-    fn search(self) -> Option<&'static G> {
+    fn search(self) -> Option<Runnable> {
         self.run_timers();
         let ring = &self.local().ring;
         ring.pop()
@@ -327,25 +330,30 @@ impl Here<'_> {
     }
 
     /// Takes this M's share of the global queue.
-    fn take_batch(self) -> Option<&'static G> {
+    fn take_batch(self) -> Option<Runnable> {
         let rt = self.rt();
         if rt.inject.is_empty() {
             return None;
         }
         let share = rt.inject.len() / rt.ps.len() + 1;
-        let mut chain = rt.inject.take(share.min(HALF));
-        let first = chain.pop()?;
-        if !chain.is_empty() {
-            while let Some(g) = chain.pop() {
-                self.push(g);
+        let mut first = None;
+        let mut more = false;
+        rt.inject.take(share.min(BATCH), |runnable| {
+            if first.is_none() {
+                first = Some(runnable);
+            } else {
+                self.push(runnable);
+                more = true;
             }
+        });
+        if more {
             self.pushed(true);
         }
-        Some(first)
+        first
     }
 
     /// Takes half of what another M has queued.
-    fn steal(self) -> Option<&'static G> {
+    fn steal(self) -> Option<Runnable> {
         let rt = self.rt();
         if rt.ps.len() == 1 {
             return self.steal_timers();
@@ -366,7 +374,7 @@ impl Here<'_> {
     }
 
     /// One look at every other M, from a random one on, in a random direction.
-    fn steal_round(self, last: bool) -> Option<&'static G> {
+    fn steal_round(self, last: bool) -> Option<Runnable> {
         let ps = &self.rt().ps;
         let random = self.random() as usize;
         let (start, step) = (
@@ -391,9 +399,9 @@ impl Here<'_> {
         None
     }
 
-    fn steal_from(self, victim: &M, last: bool) -> Option<&'static G> {
+    fn steal_from(self, victim: &M, last: bool) -> Option<Runnable> {
         match victim.thief.steal_half(&self.local().ring) {
-            Stolen::One(g) => Some(g),
+            Stolen::One(runnable) => Some(runnable),
             Stolen::Nothing | Stolen::Lost if last => steal_slot(victim),
             Stolen::Nothing | Stolen::Lost => None,
         }
@@ -401,7 +409,7 @@ impl Here<'_> {
 
     /// Runs the timers of others that are due.
     #[cold]
-    fn steal_timers(self) -> Option<&'static G> {
+    fn steal_timers(self) -> Option<Runnable> {
         if time::next_deadline() == time::NEVER {
             return None;
         }
@@ -416,7 +424,7 @@ impl Here<'_> {
 /// Takes the goroutine in a slot, if its M seems to be stuck in a poll.
 ///
 /// An M between two polls looks at its slot next. Go sleeps 3 us before it takes a `runnext`, for the same reason.
-fn steal_slot(victim: &M) -> Option<&'static G> {
+fn steal_slot(victim: &M) -> Option<Runnable> {
     if victim.slot.is_empty() {
         return None;
     }

@@ -7,21 +7,21 @@
 //! No lock is held while user code runs: polls, wakers, destructors and hooks of the user.
 
 use std::fmt;
+use std::ptr::NonNull;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 
+use async_task::Runnable;
 use crossbeam_utils::CachePadded;
 use gort_primitives::atomic::{AtomicPtr, AtomicU64, Ordering, fence};
 
 use crate::builder::Settings;
-use crate::g::G;
-use crate::g::chain::Chain;
 use crate::idle::{Idle, Pair};
-use crate::inject::Inject;
+use crate::inject::{Batch, Inject};
 use crate::m::{self, M, MRef};
 use crate::time::Shard;
 use crate::time::{self, Watch};
-use crate::{drive, sysmon, worker};
+use crate::{drive, stop, sysmon, worker};
 
 /// A P: the right to run goroutines, and what goes with it.
 #[derive(Debug)]
@@ -61,6 +61,8 @@ pub(crate) struct Shared {
     closing: AtomicBool,
     /// Set if shutdown returned before all was gone. Threads that come back later finish its work.
     abandoned: AtomicBool,
+    /// Set when every future is gone.
+    ended: AtomicBool,
     /// Failed attempts to start a thread.
     pub(crate) thread_failures: AtomicU64,
     me: Weak<Shared>,
@@ -96,6 +98,7 @@ impl Shared {
             exited: Condvar::new(),
             closing: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             thread_failures: AtomicU64::new(0),
             me: me.clone(),
             settings,
@@ -110,40 +113,48 @@ impl Shared {
     ///
     /// # Safety
     ///
-    /// The goroutine has a future, and a runnable in its record.
+    /// The goroutine is one of `rt`, which exists.
     #[inline(always)]
-    pub(crate) unsafe fn ready(g: &'static G, yielded: bool) {
-        let rt = g.runtime();
+    pub(crate) unsafe fn ready(rt: NonNull<Shared>, runnable: Runnable, yielded: bool) {
         m::with_here(|here| {
             if let Some(here) = here
-                && here.belongs_to(rt)
+                && here.belongs_to(rt.as_ptr())
             {
-                here.ready(g, yielded);
+                here.ready(runnable, yielded);
             } else {
-                // SAFETY: the runtime outlives the future, which cannot go before the goroutine is in a queue.
-                unsafe { &*rt }.ready_foreign(g);
+                // SAFETY: the caller's promise; the runtime outlives the future, which cannot go before the goroutine is
+                // in a queue.
+                unsafe { rt.as_ref() }.inject_foreign(runnable);
             }
         });
     }
 
-    /// [`ready`](Self::ready) from a thread that has no ring of this runtime.
+    /// Appends a goroutine to the global queue, on a thread that has no ring of this runtime.
     #[cold]
-    fn ready_foreign(&self, g: &'static G) {
+    pub(crate) fn inject_foreign(&self, runnable: Runnable) {
         // Once the goroutine is in the queue it may be run and dropped, and with the last of them the runtime may go.
         let keep = self.arc();
-        keep.inject_and_wake(Chain::of(g));
+        keep.inject_and_wake(Batch::One(runnable));
+        // The fence of `inject_and_wake` pairs with the one in `Shared::end`. If our push is first, the last look of the
+        // shutdown finds it; if its mark is first, we see it here. Only a spawn can come so late: no future is left to wake.
+        if keep.ended.load(Ordering::Relaxed) {
+            stop::drop_queued(&keep);
+        }
     }
 
-    /// Appends to the global queue and wakes somebody for it.
-    pub(crate) fn inject_and_wake(&self, chain: Chain) {
-        if chain.is_empty() {
-            std::mem::forget(chain);
-            return;
-        }
-        self.inject.push(chain);
+    /// Appends a batch that is not empty to the global queue, and wakes somebody for it.
+    pub(crate) fn inject_and_wake(&self, batch: Batch) {
+        self.inject.push(batch);
         // SeqCst: step 2 of the left column in `idle`.
         fence(Ordering::SeqCst);
         self.wake_p();
+    }
+
+    /// Marks the runtime as one without futures. The queues must be emptied once more after this.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+        // SeqCst: see `inject_foreign`.
+        fence(Ordering::SeqCst);
     }
 
     /// Wakes an M for work that was pushed before a SeqCst fence, if nobody else will look for it.
@@ -283,8 +294,8 @@ impl Shared {
 
     /// Begins to close. Returns false if that was done before.
     pub(crate) fn close(&self) -> bool {
-        // SeqCst: pairs with the fence of a spawn on a foreign thread, see `spawn::spawn_foreign`.
-        !self.closing.swap(true, Ordering::SeqCst)
+        // Relaxed: a spawn that misses it is found in a queue, see `inject_foreign`.
+        !self.closing.swap(true, Ordering::Relaxed)
     }
 
     #[inline(always)]

@@ -3,9 +3,8 @@
 use std::panic::Location;
 
 use async_task::Task;
-use gort_primitives::atomic::{Ordering, fence};
 
-use crate::g::body::{self, Body};
+use crate::g::body::{self, Body, Life};
 use crate::g::{Birth, G, free};
 use crate::m::{self, Here};
 use crate::shared::Shared;
@@ -17,84 +16,99 @@ pub(crate) struct Origin {
     pub(crate) name: Option<Box<str>>,
 }
 
+/// A record, as it was when its goroutine was made: by the time the spawner looks again it may be that of another.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Recorded {
+    pub(crate) g: &'static G,
+    pub(crate) generation: u32,
+    pub(crate) id: u64,
+}
+
 /// Makes a goroutine and puts it into a queue. If the runtime closes, the future is dropped and the task is cancelled.
 ///
 /// # Safety
 ///
-/// As for [`body::task`].
+/// The first promise of [`body::task`].
 #[inline(always)]
-pub(crate) unsafe fn spawn<B: Body>(
-    rt: &Shared,
-    origin: Origin,
-    body: B,
-) -> (&'static G, Task<B::Output>) {
-    m::with_here(|here| match here {
-        Some(here) if here.belongs_to(rt) => {
+pub(crate) unsafe fn spawn<B: Body>(rt: &Shared, origin: Origin, body: B) -> Task<B::Output> {
+    m::with_here(|here| {
+        if origin.name.is_some() {
+            let life = Life::Born(record(rt, here, origin).g);
             // SAFETY: the caller's promise.
-            unsafe { spawn_here(here, origin, body) }
+            return unsafe { start(rt, here, life, body) };
         }
+        let life = Life::Unborn {
+            at: origin.at,
+            parent: parent(here),
+        };
         // SAFETY: the caller's promise.
-        _ => unsafe { spawn_foreign(rt, origin, body) },
+        unsafe { start(rt, here, life, body) }
     })
 }
 
+/// Like [`spawn`], for a handle that wants to reach the goroutine by its record.
+///
 /// # Safety
 ///
-/// As for [`body::task`].
+/// As for [`spawn`].
 #[inline(always)]
-unsafe fn spawn_here<B: Body>(
-    here: Here<'_>,
-    origin: Origin,
-    body: B,
-) -> (&'static G, Task<B::Output>) {
-    let g = here.free_records().take();
-    let birth = Birth {
-        id: here.new_id(),
-        parent: here.cur().map_or(0, G::id),
-        at: origin.at,
-        name: origin.name,
-    };
-    g.begin(here.rt(), birth);
-    // SAFETY: the caller's promise.
-    let (runnable, task) = unsafe { body::task(g, body) };
-    // No fence: shutdown waits for this M before it looks for goroutines, so one that slips through is found.
-    if here.rt().is_closing() {
-        drop(runnable);
-    } else {
-        g.put_runnable(runnable);
-        here.ready(g, false);
-    }
-    (g, task)
-}
-
-/// # Safety
-///
-/// As for [`body::task`].
-#[cold]
-unsafe fn spawn_foreign<B: Body>(
+pub(crate) unsafe fn spawn_recorded<B: Body>(
     rt: &Shared,
     origin: Origin,
     body: B,
-) -> (&'static G, Task<B::Output>) {
-    let g = free::take_shared();
+) -> (Recorded, Task<B::Output>) {
+    m::with_here(|here| {
+        let recorded = record(rt, here, origin);
+        // SAFETY: the caller's promise.
+        let task = unsafe { start(rt, here, Life::Born(recorded.g), body) };
+        (recorded, task)
+    })
+}
+
+#[inline(always)]
+fn parent(here: Option<Here<'_>>) -> u64 {
+    here.and_then(Here::cur).map_or(0, G::id)
+}
+
+fn record(rt: &Shared, here: Option<Here<'_>>, origin: Origin) -> Recorded {
+    let (g, id) = match here {
+        Some(here) => (here.free_records().take(), here.new_id()),
+        None => (free::take_shared(), m::new_ids(1).0),
+    };
     let birth = Birth {
-        id: m::new_ids(1).0,
-        parent: 0,
+        id,
+        parent: parent(here),
         at: origin.at,
         name: origin.name,
     };
     g.begin(rt, birth);
-    // SAFETY: the caller's promise.
-    let (runnable, task) = unsafe { body::task(g, body) };
-    // SeqCst: pairs with the swap in `Shared::close`. If our record is first, shutdown's walk finds a living goroutine and
-    // waits until its future is gone; if its swap is first, we see it here.
-    fence(Ordering::SeqCst);
+    Recorded {
+        g,
+        generation: g.generation(),
+        id,
+    }
+}
+
+/// # Safety
+///
+/// As for [`spawn`].
+#[inline(always)]
+unsafe fn start<B: Body>(
+    rt: &Shared,
+    here: Option<Here<'_>>,
+    life: Life,
+    body: B,
+) -> Task<B::Output> {
+    // SAFETY: the caller's promise, and what follows.
+    let (runnable, task) = unsafe { body::task(rt, life, body) };
     if rt.is_closing() {
         drop(runnable);
-    } else {
-        g.put_runnable(runnable);
-        // SAFETY: it has a future, and its runnable is in the record.
-        unsafe { Shared::ready(g, false) };
+        return task;
     }
-    (g, task)
+    match here {
+        // Shutdown waits for this M before it empties the queues for the last time.
+        Some(here) if here.belongs_to(rt) => here.ready_new(runnable),
+        _ => rt.inject_foreign(runnable),
+    }
+    task
 }

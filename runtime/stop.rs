@@ -6,18 +6,17 @@
 //!    left. A waker of the user's that fires meanwhile only does the same.
 //! 4. If the deadline passes first, report who is left. The threads that are stuck finish the job when they come back.
 //!
-//! Step 3 finds every goroutine: one in a queue is dropped from it; one that waits has been polled, so its references are
-//! armed and it can be woken; one that is being polled belongs to a thread that step 2 waits for.
+//! Step 3 finds every goroutine: one in a queue is dropped from it; one that waits has been polled, so it has a record, its
+//! references are armed and it can be woken; one that is being polled belongs to a thread that step 2 waits for. A spawn on a
+//! foreign thread that saw the runtime open may push after all this: it then drops its goroutine itself.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::context;
-use crate::g::chain::Chain;
 use crate::g::{G, RECORDS};
 use crate::lease::Flag;
-use crate::m::M;
 use crate::shared::Shared;
 use crate::task::Info;
 
@@ -95,6 +94,8 @@ pub(crate) fn cancel_all(rt: &Arc<Shared>, deadline: Option<Instant>) -> Vec<Inf
         let left = wake_each(rt);
         drop_queued(rt);
         if left == 0 {
+            rt.end();
+            drop_queued(rt);
             return Vec::new();
         }
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
@@ -140,27 +141,20 @@ fn wake_each(rt: &Arc<Shared>) -> usize {
 }
 
 /// Drops what is in the queues of the runtime, from outside.
-fn drop_queued(rt: &Arc<Shared>) {
-    let mut queued = Chain::new();
-    rt.for_each_m(|m| queued.append(&mut drain(m)));
+pub(crate) fn drop_queued(rt: &Arc<Shared>) {
+    let mut queued = Vec::new();
+    rt.for_each_m(|m| {
+        queued.extend(m.thief.drain());
+        queued.extend(m.slot.take());
+    });
     loop {
-        while let Some(g) = queued.pop() {
-            // SAFETY: just taken out of a queue.
-            let runnable = unsafe { g.take_runnable() };
-            // Unwind safety: the runnable is gone either way. The panic hook tells of a destructor that panics.
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(runnable)));
-        }
-        queued = rt.inject.take(usize::MAX);
+        rt.inject.take(usize::MAX, |runnable| queued.push(runnable));
         if queued.is_empty() {
             return;
         }
+        for runnable in queued.drain(..) {
+            // Unwind safety: the runnable is gone either way. The panic hook tells of a destructor that panics.
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(runnable)));
+        }
     }
-}
-
-fn drain(m: &M) -> Chain {
-    let mut all = m.thief.drain();
-    if let Some(g) = m.slot.take() {
-        all.push(g);
-    }
-    all
 }

@@ -298,7 +298,7 @@ impl Builder {
     {
         let origin = self.origin(Location::caller());
         // SAFETY: the future is Send and 'static.
-        context::with_current(|rt| unsafe { spawn::spawn(rt, origin, Plain::new(future)) }).1
+        context::with_current(|rt| unsafe { spawn::spawn(rt, origin, Plain::new(future)) })
     }
 
     /// Spawns as [`gort::go`](crate::go) does.
@@ -312,7 +312,7 @@ impl Builder {
         let body = Joinable::new(future);
         // SAFETY: the future is Send and 'static.
         JoinHandle::new(context::with_current(|rt| unsafe {
-            spawn::spawn(rt, origin, body)
+            spawn::spawn_recorded(rt, origin, body)
         }))
     }
 

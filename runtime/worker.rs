@@ -61,7 +61,7 @@ pub(crate) fn run(here: Here<'_>, root: &impl Root, mut poll_root: impl FnMut() 
                 match here.next(root) {
                     Next::Run(g) => here.run(g),
                     Next::Root => {
-                        here.begin_poll(None);
+                        here.begin_poll();
                         let done = poll_root();
                         here.end_poll();
                         if done {

@@ -2,15 +2,16 @@
 //! schedule function that puts the goroutine into a queue.
 
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
+use std::ptr::NonNull;
 use std::task::{Context, Poll};
 
 use async_task::{Runnable, ScheduleInfo, Task, WithInfo};
 use pin_project_lite::pin_project;
 
-use super::{G, free};
-use crate::m;
+use super::{Birth, G};
+use crate::m::{self, Here};
 use crate::shared::Shared;
 use crate::task::JoinError;
 use crate::{panic, sysmon};
@@ -116,7 +117,14 @@ impl<B: Body> Future for Goroutine<B> {
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<B::Output> {
         let this = self.project();
-        let g = this.life.0;
+        let g = m::with_here(|here| {
+            let Some(here) = here else {
+                unreachable!("goroutines are polled by Ms only");
+            };
+            let g = this.life.g(here);
+            here.set_cur(g);
+            g
+        });
         g.begin_poll(cx.waker());
         let waker = g.waker();
         let mut body = this.body;
@@ -129,48 +137,80 @@ impl<B: Body> Future for Goroutine<B> {
 }
 
 /// The future's part in its record.
-struct Life(&'static G);
+#[derive(Debug)]
+pub(crate) enum Life {
+    /// Not polled yet: what the record will hold. See [`g`](super) for why it has none.
+    Unborn {
+        at: &'static Location<'static>,
+        parent: u64,
+    },
+    Born(&'static G),
+}
+
+// The pointers share a word.
+const _: () = assert!(size_of::<Life>() <= 16);
+
+impl Life {
+    #[inline(always)]
+    fn g(&mut self, here: Here<'_>) -> &'static G {
+        match *self {
+            Self::Born(g) => g,
+            Self::Unborn { at, parent } => {
+                let g = here.free_records().take();
+                let birth = Birth {
+                    id: here.new_id(),
+                    parent,
+                    at,
+                    name: None,
+                };
+                g.begin(here.rt(), birth);
+                *self = Self::Born(g);
+                g
+            }
+        }
+    }
+}
 
 impl Drop for Life {
     #[inline]
     fn drop(&mut self) {
-        self.0.future_dropped();
+        if let Self::Born(g) = *self {
+            g.future_dropped();
+        }
     }
 }
 
-/// The schedule function's part in the record: dropped when the memory of the task is freed, after the last waker and the
-/// handle are gone.
-struct Memory(&'static G);
+/// The runtime of a goroutine, for the schedule function.
+#[derive(Clone, Copy)]
+struct Home(NonNull<Shared>);
 
-impl Drop for Memory {
-    #[inline]
-    fn drop(&mut self) {
-        m::with_here(|here| free::release(self.0, here.map(|here| here.free_records())));
-    }
-}
+// SAFETY: `Shared` is shared between threads.
+unsafe impl Send for Home {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Home {}
 
 /// Makes the task of a goroutine. The runnable is in nobody's queue yet.
 ///
 /// # Safety
 ///
-/// The body may be run and dropped on any thread, at any time until the runtime is gone: it is `Send` and `'static`, or the
-/// caller makes sure of what these would.
+/// 1. The body may be run and dropped on any thread, at any time until the runtime is gone: it is `Send` and `'static`, or the
+///    caller makes sure of what these would.
+/// 2. The runnable goes into a queue of `rt`, or is dropped.
 #[inline]
-pub(crate) unsafe fn task<B: Body>(g: &'static G, body: B) -> (Runnable, Task<B::Output>) {
-    let future = Goroutine {
-        body,
-        life: Life(g),
-    };
-    let memory = Memory(g);
+pub(crate) unsafe fn task<B: Body>(
+    rt: &Shared,
+    life: Life,
+    body: B,
+) -> (Runnable, Task<B::Output>) {
+    let future = Goroutine { body, life };
+    let home = Home(NonNull::from(rt));
     let schedule = move |runnable: Runnable, info: ScheduleInfo| {
-        let memory = &memory;
-        let g = memory.0;
-        g.put_runnable(runnable);
+        let home = home;
         // SAFETY: async-task schedules a task only while its future exists, and the runtime outlives its futures.
-        unsafe { Shared::ready(g, info.woken_while_running) };
+        unsafe { Shared::ready(home.0, runnable, info.woken_while_running) };
     };
     let builder = async_task::Builder::new().propagate_panic(true);
-    // SAFETY: the schedule function is Send, Sync and 'static (it holds a reference to a static record); for the future the
+    // SAFETY: the schedule function is Send, Sync and 'static (it holds a pointer to shared memory); for the future the
     // caller vouches.
     unsafe { builder.spawn_unchecked(move |()| future, WithInfo(schedule)) }
 }

@@ -1,4 +1,4 @@
-//! A chain of goroutines, linked through their records: how they travel in batches without an allocation.
+//! A chain of free records, linked through themselves: how they travel in batches without an allocation.
 
 use std::ptr::{self, NonNull};
 
@@ -6,9 +6,9 @@ use gort_primitives::atomic::Ordering;
 
 use super::G;
 
-/// Goroutines in order, first in, first out. Whoever holds the chain owns their queue entries.
+/// Records in order. Whoever holds the chain owns their links.
 ///
-/// Dropping a chain that is not empty would lose goroutines, so it panics in a debug build.
+/// Dropping a chain that is not empty would lose records, so it panics in a debug build.
 #[derive(Debug)]
 pub(crate) struct Chain {
     head: *mut G,
@@ -119,7 +119,7 @@ impl Drop for Chain {
     fn drop(&mut self) {
         debug_assert!(
             self.is_empty() || std::thread::panicking(),
-            "a chain of {} goroutines was dropped",
+            "a chain of {} records was dropped",
             self.len
         );
     }

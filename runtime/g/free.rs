@@ -10,6 +10,7 @@ use gort_primitives::atomic::Ordering;
 
 use super::chain::Chain;
 use super::{G, RECORDS, State};
+use crate::m;
 
 /// How many records move between a cache and the list at a time. Borrowed: Go moves 32.
 const BATCH: usize = 32;
@@ -84,14 +85,15 @@ pub(crate) fn take_shared() -> &'static G {
     }
 }
 
-/// Marks a record as free and puts it back. Its goroutine's memory is gone.
-pub(crate) fn release(g: &'static G, cache: Option<&Cache>) {
+/// Marks a record as free and puts it back. Its future is gone, and so are all wakers.
+#[inline]
+pub(crate) fn release(g: &'static G) {
     debug_assert!(g.refs.is_none(), "release: wakers are left");
     g.drop_name();
     // Release: pairs with the Acquire of a walk, which then leaves the record alone.
     g.state.store(State::Free as u8, Ordering::Release);
-    match cache {
-        Some(cache) => cache.put(g),
+    m::with_here(|here| match here {
+        Some(here) => here.free_records().put(g),
         None => spill(Chain::of(g)),
-    }
+    });
 }

@@ -10,7 +10,7 @@ use std::task::{RawWaker, RawWakerVTable, Waker};
 use gort_primitives::atomic::Ordering;
 
 use super::refs::Release;
-use super::{G, State};
+use super::{G, State, free};
 
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop_waker);
 
@@ -35,13 +35,16 @@ unsafe fn clone(data: *const ()) -> RawWaker {
 unsafe fn wake(data: *const ()) {
     // SAFETY: called through our vtable only.
     let g = unsafe { record(data) };
+    g.note_woken();
     g.inner().wake_by_ref();
     g.release_ref();
 }
 
 unsafe fn wake_by_ref(data: *const ()) {
     // SAFETY: called through our vtable only.
-    unsafe { record(data) }.inner().wake_by_ref();
+    let g = unsafe { record(data) };
+    g.note_woken();
+    g.inner().wake_by_ref();
 }
 
 unsafe fn drop_waker(data: *const ()) {
@@ -81,6 +84,7 @@ impl G {
     /// Called at the start of each poll, with async-task's waker.
     #[inline(always)]
     pub(super) fn begin_poll(&self, inner: &Waker) {
+        self.woken.store(false, Ordering::Relaxed);
         if self.vtable.load(Ordering::Relaxed).is_null() {
             self.data.store(inner.data().cast_mut(), Ordering::Relaxed);
             let vtable = ptr::from_ref(inner.vtable()).cast_mut().cast::<()>();
@@ -101,21 +105,30 @@ impl G {
 
     /// Called when the future has been dropped, on any path.
     #[inline]
-    pub(super) fn future_dropped(&self) {
+    pub(super) fn future_dropped(&'static self) {
         // Release: a walk that sees Dead (Acquire) sees what the future's destructor did.
         self.state.store(State::Dead as u8, Ordering::Release);
-        if !self.refs.is_none() {
+        if self.refs.is_none() {
+            free::release(self);
+        } else {
             self.release_ref();
         }
     }
 
     #[inline]
-    fn release_ref(&self) {
+    fn release_ref(&'static self) {
         match self.refs.release() {
-            // The record may be used again from here on.
-            Release::Last => drop(ManuallyDrop::into_inner(self.inner())),
+            Release::Last => self.last_ref_gone(),
             Release::Shared => {}
         }
+    }
+
+    /// The future's own reference goes when the future does, so both are gone, and nobody has the record any more.
+    fn last_ref_gone(&'static self) {
+        let inner = ManuallyDrop::into_inner(self.inner());
+        free::release(self);
+        // Last, because it may free the task, and with it what else the user put there.
+        drop(inner);
     }
 
     /// Wakes the goroutine by a pointer that owns nothing. Returns false if nobody can: it is in a queue, in its first poll,
@@ -123,6 +136,7 @@ impl G {
     pub(crate) fn wake_if_reachable(&'static self) -> bool {
         let reachable = self.refs.upgrade();
         if reachable {
+            self.note_woken();
             self.inner().wake_by_ref();
             self.release_ref();
         }
@@ -131,8 +145,8 @@ impl G {
 
     /// Whether the goroutine waits and nobody can wake it.
     ///
-    /// The caller must see it twice with the same number of polls and with nobody running it: between the end of a poll and
-    /// async-task's own bookkeeping, a goroutine that woke itself looks the same.
+    /// The caller must see it twice, some time apart, with the same number of polls: for a moment a goroutine looks the same
+    /// if it was cancelled, or woken twice at the same time.
     pub(crate) fn looks_lost(&self) -> bool {
         self.state() == State::Waiting && self.refs.only_future()
     }

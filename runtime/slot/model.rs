@@ -39,7 +39,7 @@ impl Ring {
 
 struct World {
     lease: Lease,
-    slot: Slot<u8>,
+    slot: Slot<&'static u8>,
     ring: Ring,
     global: Mutex<Vec<u8>>,
 }

@@ -12,6 +12,7 @@ use async_task::{FallibleTask, Task};
 
 use super::{TaskId, WaitReason, note_wait};
 use crate::g::G;
+use crate::spawn::Recorded;
 
 /// A handle to a goroutine that runs whether or not anybody holds it.
 ///
@@ -36,12 +37,12 @@ pub struct AbortHandle {
 }
 
 impl<T> JoinHandle<T> {
-    pub(crate) fn new((g, task): (&'static G, Task<Result<T, JoinError>>)) -> Self {
+    pub(crate) fn new((recorded, task): (Recorded, Task<Result<T, JoinError>>)) -> Self {
         Self {
             abort: AbortHandle {
-                g,
-                generation: g.generation(),
-                id: TaskId::new(g.id()),
+                g: recorded.g,
+                generation: recorded.generation,
+                id: TaskId::new(recorded.id),
             },
             task: Some(task.fallible()),
         }
