@@ -281,7 +281,8 @@ impl Handle {
 
     /// Lists the goroutines of this runtime.
     ///
-    /// A snapshot without a pause: each is described as it was when the walk came by.
+    /// A snapshot without a pause: each is described as it was when the walk came by. A goroutine that was made by
+    /// [`spawn`](crate::spawn) without a name, and has not run yet, is not in it.
     ///
     /// # Examples
     ///

@@ -58,6 +58,10 @@ pub(crate) struct Local {
     pub(crate) searching: Cell<bool>,
     /// Whether ready goroutines come as a batch of the scheduler's own making: from the reactor, or from timers.
     pub(crate) batch: Cell<bool>,
+    /// Whether the future that is being polled has returned its output: who is woken now waits for that.
+    pub(crate) finishing: Cell<bool>,
+    /// The name of the last goroutine that was woken by one that had finished.
+    pub(crate) last_joiner: Cell<usize>,
     /// Polls from the slot in a row.
     pub(crate) streak: Cell<u32>,
     /// Scheduling decisions made.
@@ -113,6 +117,8 @@ impl M {
                 held: Cell::new(None),
                 searching: Cell::new(false),
                 batch: Cell::new(false),
+                finishing: Cell::new(false),
+                last_joiner: Cell::new(0),
                 streak: Cell::new(0),
                 turn: Cell::new(0),
                 random: Cell::new(fastrand::u64(1..)),
@@ -283,6 +289,7 @@ impl<'m> Here<'m> {
     pub(crate) fn end_poll(self) {
         self.bump_tick();
         self.m.cur.store(ptr::null_mut(), Ordering::Relaxed);
+        self.local().finishing.set(false);
     }
 
     #[inline(always)]

@@ -79,6 +79,27 @@ impl Here<'_> {
         if yielded || self.local().batch.get() {
             return self.ready_last(runnable);
         }
+        if self.local().finishing.get() {
+            return self.ready_joiner(runnable);
+        }
+        self.ready_next(runnable);
+    }
+
+    /// A goroutine that waits for the one that has just finished runs next, but not twice in a row.
+    ///
+    /// The first time it is hot in cache and perhaps the parent of a single child, as in a fork and join. The second time it is
+    /// one that waits for many, and need not hear of each: the others go first.
+    #[inline]
+    fn ready_joiner(self, runnable: Runnable) {
+        let (runnable, name) = named(runnable);
+        if self.local().last_joiner.replace(name) == name && !self.local().ring.is_empty() {
+            return self.ready_last(runnable);
+        }
+        self.ready_next(runnable);
+    }
+
+    #[inline(always)]
+    fn ready_next(self, runnable: Runnable) {
         match self.m().slot.replace(runnable) {
             None => {
                 if !self.m().lease.still_held() {
@@ -155,6 +176,14 @@ impl Here<'_> {
         self.local().batch.set(false);
         self.pushed(self.local().ring.len() > 1);
     }
+}
+
+/// An address that names the task until it is freed.
+#[inline(always)]
+fn named(runnable: Runnable) -> (Runnable, usize) {
+    let raw = runnable.into_raw();
+    // SAFETY: just made from the runnable.
+    (unsafe { Runnable::from_raw(raw) }, raw.addr().get())
 }
 
 // Running them.

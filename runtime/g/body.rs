@@ -116,21 +116,29 @@ impl<B: Body> Future for Goroutine<B> {
 
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<B::Output> {
+        m::with_here(|here| match here {
+            Some(here) => self.poll_here(here, cx),
+            None => unreachable!("goroutines are polled by Ms only"),
+        })
+    }
+}
+
+impl<B: Body> Goroutine<B> {
+    #[inline(always)]
+    fn poll_here(self: Pin<&mut Self>, here: Here<'_>, cx: &mut Context<'_>) -> Poll<B::Output> {
         let this = self.project();
-        let g = m::with_here(|here| {
-            let Some(here) = here else {
-                unreachable!("goroutines are polled by Ms only");
-            };
-            let g = this.life.g(here);
-            here.set_cur(g);
-            g
-        });
+        let g = this.life.g(here);
+        here.set_cur(g);
         g.begin_poll(cx.waker());
         let waker = g.waker();
         let mut body = this.body;
         let poll = body.as_mut().poll(g, &mut Context::from_waker(&waker));
-        if poll.is_pending() && g.end_poll(sysmon::tick()) {
-            return body.armed(g);
+        if poll.is_pending() {
+            if g.end_poll(sysmon::tick()) {
+                return body.armed(g);
+            }
+        } else {
+            here.local().finishing.set(true);
         }
         poll
     }
