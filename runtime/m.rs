@@ -62,6 +62,8 @@ pub(crate) struct Local {
     pub(crate) finishing: Cell<bool>,
     /// The name of the last goroutine that was woken by one that had finished.
     pub(crate) last_joiner: Cell<usize>,
+    /// When the reactor or the timers last put several goroutines into the ring, until that is dealt with; else 0.
+    pub(crate) delivered_at: Cell<u64>,
     /// Polls from the slot in a row.
     pub(crate) streak: Cell<u32>,
     /// Scheduling decisions made.
@@ -119,6 +121,7 @@ impl M {
                 batch: Cell::new(false),
                 finishing: Cell::new(false),
                 last_joiner: Cell::new(0),
+                delivered_at: Cell::new(0),
                 streak: Cell::new(0),
                 turn: Cell::new(0),
                 random: Cell::new(fastrand::u64(1..)),

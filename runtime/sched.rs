@@ -34,6 +34,10 @@ const GLOBAL_EVERY: u32 = 61;
 /// millisecond after which the monitor looks, and one clock read in 16 polls is about a nanosecond each.
 const TIMERS_EVERY: u32 = 16;
 
+/// How long an M works on what the reactor or the timers made ready before it wakes another for the rest, in nanoseconds.
+/// Measured: about what a wake-up costs the two threads together.
+const WORTH_A_WAKE: u64 = 5_000;
+
 /// Polls from the slot in a row, while the ring holds work. From tokio.
 const SLOT_STREAK: u32 = 3;
 
@@ -174,7 +178,25 @@ impl Here<'_> {
         time::wake_all(wakers);
         self.end_poll();
         self.local().batch.set(false);
-        self.pushed(self.local().ring.len() > 1);
+        self.pushed(false);
+        if self.local().ring.len() > 1 {
+            self.local().delivered_at.set(time::now());
+        }
+    }
+
+    /// Wakes another M for what is left of a delivery, once this one has worked on it for a while.
+    ///
+    /// Not at once: a wake-up costs more than a few short polls, and most deliveries are no more than that. If the first poll
+    /// does not end, the monitor comes for the others.
+    #[cold]
+    fn share_delivery(self) {
+        let local = self.local();
+        if local.ring.is_empty() {
+            local.delivered_at.set(0);
+        } else if time::now().saturating_sub(local.delivered_at.get()) >= WORTH_A_WAKE {
+            local.delivered_at.set(0);
+            self.pushed(true);
+        }
     }
 }
 
@@ -270,6 +292,9 @@ impl Here<'_> {
     #[inline(always)]
     fn queued(self) -> Option<Runnable> {
         let local = self.local();
+        if local.delivered_at.get() != 0 {
+            self.share_delivery();
+        }
         let turn = local.turn.get().wrapping_add(1);
         local.turn.set(turn);
         if turn.is_multiple_of(TIMERS_EVERY) {

@@ -39,7 +39,8 @@ const LONG_PERIOD: Duration = Duration::from_millis(10);
 /// From Go: 50 rounds without a finding.
 const QUIET_ROUNDS: u32 = 50;
 
-/// Rounds with every P idle before the monitor sleeps deeply. A guess that keeps a load of short bursts from waking it every time.
+/// Rounds with every P idle and no poll in between before the monitor sleeps deeply. A guess: to be woken for a burst of work
+/// costs as much as ten rounds.
 const IDLE_ROUNDS: u32 = 5;
 
 /// From Go: a goroutine may run for 10 ms before its time slice ends.
@@ -234,7 +235,7 @@ fn all_idle(runtimes: &[Arc<Shared>]) -> bool {
 struct Round {
     /// Rounds in a row without a finding.
     quiet: u32,
-    /// Rounds in a row with every P idle.
+    /// Rounds in a row with every P idle, now and since the round before.
     idle: u32,
     turns: u32,
     late: bool,
@@ -258,12 +259,13 @@ impl Round {
     fn look(&mut self, runtimes: &[Arc<Shared>]) -> bool {
         let now = Instant::now();
         let late = std::mem::take(&mut self.late);
-        let mut found = false;
+        let (mut found, mut moves) = (false, false);
         for rt in runtimes {
             let now = now.saturating_duration_since(*MONITOR.started.get().unwrap_or(&now));
             let mut behind = false;
             rt.for_each_m(|m| match look_at(m, now, late) {
-                Seen::Moves => {}
+                Seen::Rests => {}
+                Seen::Moves => moves = true,
                 Seen::Stuck => found = true,
                 Seen::StuckWithWork => (found, behind) = (true, true),
             });
@@ -280,7 +282,11 @@ impl Round {
         } else {
             self.quiet.saturating_add(1)
         };
-        self.idle = if all_idle(runtimes) { self.idle + 1 } else { 0 };
+        self.idle = if !moves && all_idle(runtimes) {
+            self.idle + 1
+        } else {
+            0
+        };
         self.idle >= IDLE_ROUNDS && self.lost.settle()
     }
 
@@ -316,7 +322,9 @@ impl Round {
 
 /// What one look at an M tells.
 enum Seen {
-    /// It is between polls, or in another one than last time.
+    /// It has not polled since last time.
+    Rests,
+    /// It has ended a poll, or begun one.
     Moves,
     /// It is in the same poll as last time.
     Stuck,
@@ -331,7 +339,11 @@ fn look_at(m: &M, now: Duration, late: bool) -> Seen {
     let last = watch.tick.swap(tick, Ordering::Relaxed);
     if late || last != tick || tick.is_multiple_of(2) {
         watch.since.store(now, Ordering::Relaxed);
-        return Seen::Moves;
+        return if last == tick {
+            Seen::Rests
+        } else {
+            Seen::Moves
+        };
     }
     let stuck = now.saturating_sub(watch.since.load(Ordering::Relaxed));
     if stuck >= SLICE.as_micros() as u64 {
