@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gort_net::Reactor;
 
@@ -11,9 +12,21 @@ use crate::handle::Runtime;
 use crate::lease::MAX_PROCS;
 use crate::panic::PanicPolicy;
 use crate::shared::Shared;
-use crate::sysmon;
+use crate::sysmon::{self, Stall};
 
 type Hook = Arc<dyn Fn() + Send + Sync>;
+type StallHook = Arc<dyn Fn(&Stall) + Send + Sync>;
+
+/// The default of [`Builder::max_blocking_threads`]. From tokio and smol, whose blocking pools have 512 and 500.
+const MAX_BLOCKING_THREADS: usize = 512;
+
+const MOST_BLOCKING_THREADS: usize = 65_535;
+
+/// The default of [`Builder::stall_threshold`]. Thin air: a tenth of a second is long for a poll, and short for a person.
+const STALL_THRESHOLD: Duration = Duration::from_millis(100);
+
+/// The monitor looks every 10 ms at most; what is shorter than this it cannot tell.
+const LEAST_STALL_THRESHOLD: Duration = Duration::from_millis(1);
 
 /// Builds a [`Runtime`] with settings of one's own.
 ///
@@ -37,8 +50,11 @@ pub struct Builder {
     local: bool,
     thread_name: Arc<dyn Fn(usize) -> String + Send + Sync>,
     thread_stack_size: Option<usize>,
+    max_blocking_threads: usize,
     on_thread_start: Option<Hook>,
     on_thread_stop: Option<Hook>,
+    on_stall: Option<StallHook>,
+    stall_threshold: Duration,
     panic_policy: PanicPolicy,
 }
 
@@ -48,8 +64,11 @@ pub(crate) struct Settings {
     pub(crate) local: bool,
     pub(crate) thread_name: Arc<dyn Fn(usize) -> String + Send + Sync>,
     pub(crate) thread_stack_size: Option<usize>,
+    pub(crate) max_blocking_threads: usize,
     pub(crate) on_thread_start: Option<Hook>,
     pub(crate) on_thread_stop: Option<Hook>,
+    pub(crate) on_stall: Option<StallHook>,
+    pub(crate) stall_threshold: Duration,
     pub(crate) panic_policy: PanicPolicy,
 }
 
@@ -62,8 +81,11 @@ impl Builder {
             local: false,
             thread_name: Arc::new(|index| format!("gort-{index}")),
             thread_stack_size: None,
+            max_blocking_threads: MAX_BLOCKING_THREADS,
             on_thread_start: None,
             on_thread_stop: None,
+            on_stall: None,
+            stall_threshold: STALL_THRESHOLD,
             panic_policy: PanicPolicy::default(),
         }
     }
@@ -104,6 +126,15 @@ impl Builder {
         self
     }
 
+    /// Sets how many threads may block at the same time, beyond those that run goroutines: in polls whose P was taken away, in
+    /// [`blocking`](crate::blocking) sections and in nested `block_on` calls. From 1 to 65,535; the default is 512.
+    ///
+    /// Beyond that, goroutines wait until one of the threads comes back.
+    pub fn max_blocking_threads(mut self, threads: usize) -> Self {
+        self.max_blocking_threads = threads;
+        self
+    }
+
     /// Calls `hook` on each thread of the runtime before it runs its first goroutine.
     pub fn on_thread_start(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.on_thread_start = Some(Arc::new(hook));
@@ -113,6 +144,20 @@ impl Builder {
     /// Calls `hook` on each thread of the runtime after it ran its last goroutine.
     pub fn on_thread_stop(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.on_thread_stop = Some(Arc::new(hook));
+        self
+    }
+
+    /// Sets how long a poll may take before it is reported as a [`Stall`]. At least 1 ms; the default is 100 ms.
+    ///
+    /// The monitor takes the P away from a thread that is stuck in a poll long before that; this is only about being told.
+    pub fn stall_threshold(mut self, threshold: Duration) -> Self {
+        self.stall_threshold = threshold;
+        self
+    }
+
+    /// Calls `hook` with each stall, on a thread for such things, instead of writing a line about some of them to the standard error stream.
+    pub fn on_stall(mut self, hook: impl Fn(&Stall) + Send + Sync + 'static) -> Self {
+        self.on_stall = Some(Arc::new(hook));
         self
     }
 
@@ -157,13 +202,28 @@ impl Builder {
                 "procs is {procs}, but must be a number from 1 to {MAX_PROCS}"
             )));
         }
+        if self.max_blocking_threads == 0 || self.max_blocking_threads > MOST_BLOCKING_THREADS {
+            return Err(invalid(format!(
+                "max_blocking_threads is {}, but must be a number from 1 to {MOST_BLOCKING_THREADS}",
+                self.max_blocking_threads
+            )));
+        }
+        if self.stall_threshold < LEAST_STALL_THRESHOLD {
+            return Err(invalid(format!(
+                "stall_threshold is {:?}, but must be at least {LEAST_STALL_THRESHOLD:?}",
+                self.stall_threshold
+            )));
+        }
         Ok(Settings {
             procs,
             local: self.local,
             thread_name: self.thread_name,
             thread_stack_size: self.thread_stack_size,
+            max_blocking_threads: self.max_blocking_threads,
             on_thread_start: self.on_thread_start,
             on_thread_stop: self.on_thread_stop,
+            on_stall: self.on_stall,
+            stall_threshold: self.stall_threshold,
             panic_policy: self.panic_policy,
         })
     }

@@ -7,6 +7,7 @@ use async_task::Task;
 
 use crate::context;
 use crate::g::body::{Joinable, Plain};
+use crate::m;
 use crate::spawn::{self, Origin};
 use crate::task::JoinHandle;
 
@@ -42,6 +43,34 @@ where
     // SAFETY: the future is Send and 'static.
     context::with_current(|rt| unsafe {
         spawn::spawn(rt, Origin { at, name: None }, Plain::new(future))
+    })
+}
+
+/// Calls `f`, which may block, and lets the other goroutines of this thread go on meanwhile.
+///
+/// The call is made in place: no closure crosses a thread, and a call that turns out to be short costs a few stores. If it lasts
+/// longer than one look of the monitor (a millisecond), and the P is needed, another thread gets it. Without this mark the monitor would
+/// find out too, but later, and only after it has asked the kernel what the thread does.
+///
+/// May be called anywhere; outside a goroutine it just calls `f`.
+///
+/// # Panics
+///
+/// Panics if `f` does.
+///
+/// # Examples
+///
+/// ```
+/// gort::block_on(async {
+///     let text = gort::go(async { gort::blocking(|| std::fs::read_to_string("Cargo.toml")) });
+///     assert!(text.await.unwrap().is_ok());
+/// });
+/// ```
+#[inline]
+pub fn blocking<R>(f: impl FnOnce() -> R) -> R {
+    m::with_here(|here| match here {
+        Some(here) => here.blocking(f),
+        None => f(),
     })
 }
 

@@ -72,6 +72,17 @@ impl State {
     }
 }
 
+/// What the monitor found a goroutine to do in a poll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Habit {
+    None = 0,
+    /// It blocked its thread.
+    Blocks = 1,
+    /// It computed for longer than a time slice.
+    Computes = 2,
+}
+
 /// The hot part of a record: one cache line, of which a poll touches nothing else.
 #[derive(Debug)]
 #[repr(C, align(64))]
@@ -83,6 +94,8 @@ pub(crate) struct G {
     wait: AtomicU8,
     /// Whether it was woken since its last poll began: a Waiting goroutine is then in a queue.
     woken: AtomicBool,
+    /// A [`Habit`].
+    habit: AtomicU8,
     /// The two halves of async-task's own waker.
     data: AtomicPtr<()>,
     vtable: AtomicPtr<()>,
@@ -126,6 +139,7 @@ impl Default for G {
             state: AtomicU8::new(State::Free as u8),
             wait: AtomicU8::new(0),
             woken: AtomicBool::new(false),
+            habit: AtomicU8::new(Habit::None as u8),
             data: AtomicPtr::new(ptr::null_mut()),
             vtable: AtomicPtr::new(ptr::null_mut()),
             rt: AtomicPtr::new(ptr::null_mut()),
@@ -177,6 +191,7 @@ impl G {
         self.vtable.store(ptr::null_mut(), Ordering::Relaxed);
         self.polls.store(0, Ordering::Relaxed);
         self.woken.store(false, Ordering::Relaxed);
+        self.habit.store(Habit::None as u8, Ordering::Relaxed);
         self.wait.store(0, Ordering::Relaxed);
         self.rt
             .store(ptr::from_ref(rt).cast_mut(), Ordering::Relaxed);
@@ -269,6 +284,21 @@ impl G {
         self.wait.store(reason, Ordering::Relaxed);
         self.waits_at
             .store(ptr::from_ref(at).cast_mut(), Ordering::Relaxed);
+    }
+
+    /// What the goroutine was last found to do.
+    #[inline(always)]
+    pub(crate) fn habit(&self) -> Habit {
+        // Relaxed: a hint.
+        match self.habit.load(Ordering::Relaxed) {
+            1 => Habit::Blocks,
+            2 => Habit::Computes,
+            _ => Habit::None,
+        }
+    }
+
+    pub(crate) fn set_habit(&self, habit: Habit) {
+        self.habit.store(habit as u8, Ordering::Relaxed);
     }
 
     /// Notes that the goroutine is about to be woken, by a caller who holds a reference.

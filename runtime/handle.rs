@@ -279,6 +279,24 @@ impl Handle {
         self.rt.ps.len()
     }
 
+    /// Returns how many polls took longer than [`Builder::stall_threshold`](crate::Builder::stall_threshold).
+    #[must_use]
+    pub fn stalls(&self) -> u64 {
+        self.rt.stalls.count()
+    }
+
+    /// Returns how often a P was taken from a thread that was stuck in a poll, and handed to another.
+    #[must_use]
+    pub fn handoffs(&self) -> u64 {
+        self.rt.handoffs.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of threads that the runtime has at this moment.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.rt.threads()
+    }
+
     /// Lists the goroutines of this runtime.
     ///
     /// A snapshot without a pause: each is described as it was when the walk came by. A goroutine that was made by

@@ -8,7 +8,7 @@
 //! | T1 [`acquire`](Lease::acquire) | the M | NONE -> HELD, generation + 1 | it was given an idle P |
 //! | T2 [`release`](Lease::release) | the M | CAS HELD -> NONE | it parks, blocks, or exits |
 //! | T3 [`revoke`](Lease::revoke) | the monitor | CAS HELD, same generation -> REVOKED | its poll does not end |
-//! | T4 [`undo`](Lease::undo) | the monitor | CAS REVOKED -> HELD | the poll ended after all, or nobody can take the P |
+//! | T4 [`undo`](Lease::undo) | the monitor | CAS REVOKED -> HELD | the poll ended after all |
 //! | T5 [`acknowledge`](Lease::acknowledge), `release` | the M | CAS REVOKED -> NONE | end of the poll, or as T2 |
 //!
 //! # Invariants
@@ -216,16 +216,19 @@ impl Lease {
     }
 
     /// Returns the lease that is held now, for a later [`revoke`](Self::revoke).
-    #[cfg(any(test, gort_loom))]
     pub(crate) fn observe(&self) -> Option<Held> {
         let word = self.0.load(Ordering::Relaxed);
         (word & STATE == HELD).then_some(Held(word & !FLAGS))
     }
 
+    /// Returns whether the P was taken away, and the M has not noticed yet: whether it is an orphan.
+    pub(crate) fn is_revoked(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & STATE == REVOKED
+    }
+
     /// T3: takes the P away from an M that is stuck in the poll during which `seen` was observed.
     ///
     /// On success the P is in the caller's hand.
-    #[cfg(any(test, gort_loom))]
     #[must_use]
     pub(crate) fn revoke(&self, seen: Held) -> bool {
         let mut word = self.0.load(Ordering::Relaxed);
@@ -251,7 +254,6 @@ impl Lease {
     /// T4: gives the P back, before anyone else has heard of it.
     ///
     /// Fails if the M has acknowledged meanwhile; the P stays in the caller's hand then.
-    #[cfg(any(test, gort_loom))]
     #[must_use]
     pub(crate) fn undo(&self, seen: Held) -> bool {
         let mut word = self.0.load(Ordering::Relaxed);

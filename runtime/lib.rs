@@ -5,13 +5,14 @@ pub use async_task::{FallibleTask, Task};
 pub use block_on::block_on;
 pub use builder::Builder;
 pub use config::available_procs;
-pub use facade::{go, spawn};
+pub use facade::{blocking, go, spawn};
 pub use gort_macros::{main, test};
 pub use gort_net::Async;
 pub use handle::{Handle, Runtime};
 pub use panic::PanicPolicy;
 pub use signal::{CtrlC, ctrl_c};
 pub use stop::ShutdownError;
+pub use sysmon::{Stall, StallKind};
 pub use task::{AbortHandle, JoinError, JoinHandle, TaskId};
 pub use time::Timer;
 
@@ -21,6 +22,7 @@ pub mod net;
 pub mod task;
 pub mod time;
 
+mod aside;
 mod block_on;
 mod builder;
 mod config;

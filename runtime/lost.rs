@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::g::{G, RECORDS};
 use crate::panic::Described;
+use crate::sysmon::errands;
 use crate::task::Info;
 
 /// The shortest time between two looks.
@@ -97,10 +98,12 @@ fn report(g: &'static G) {
     let found = FOUND.fetch_add(1, Ordering::Relaxed);
     if found < LINES {
         let age = Info::of(g).waiting_for();
-        let _ = writeln!(
-            std::io::stderr(),
+        let line = format!(
             "gort: {} has waited for {age:?} and nothing can wake it: every waker of it is gone",
             Described(g),
         );
+        errands::run(move || {
+            let _ = writeln!(std::io::stderr(), "{line}");
+        });
     }
 }

@@ -11,6 +11,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
+use std::sync::{Mutex, MutexGuard};
 use std::task::Waker;
 
 use async_task::Runnable;
@@ -20,12 +21,14 @@ use gort_primitives::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Order
 use crate::drive;
 use crate::g::G;
 use crate::g::free::Cache;
+use crate::g::waker::is_goroutines;
 use crate::lease::{Held, Lease};
 use crate::park::Parker;
 use crate::runq::{RunQ, Thief};
 use crate::shared::Shared;
 use crate::slot::Slot;
-use crate::sysmon::Watch;
+use crate::sysmon::{Watch, thread_clock};
+use crate::time;
 
 /// An M, as other threads see it. See the [module](self).
 pub(crate) struct M {
@@ -42,9 +45,15 @@ pub(crate) struct M {
     pub(crate) thief: Thief,
     /// Whether a thread runs this M.
     alive: AtomicBool,
+    /// The kernel's name of that thread, or 0.
+    tid: AtomicU32,
+    /// Odd inside a [`blocking`](crate::blocking) section. Stored by the M only.
+    blocking: AtomicU32,
     pub(crate) index: usize,
     rt: NonNull<Shared>,
     pub(crate) watch: Watch,
+    /// Wakers that are no goroutines', and that this M is about to call. The first may block; the monitor comes for the others.
+    foreign: Mutex<Vec<Waker>>,
     local: CachePadded<Local>,
 }
 
@@ -64,6 +73,8 @@ pub(crate) struct Local {
     pub(crate) last_joiner: Cell<usize>,
     /// When the reactor or the timers last put several goroutines into the ring, until that is dealt with; else 0.
     pub(crate) delivered_at: Cell<u64>,
+    /// Whether nobody needed this thread for a long time.
+    pub(crate) expired: Cell<bool>,
     /// Polls from the slot in a row.
     pub(crate) streak: Cell<u32>,
     /// Scheduling decisions made.
@@ -110,9 +121,12 @@ impl M {
             next_p: AtomicU32::new(0),
             thief,
             alive: AtomicBool::new(true),
+            tid: AtomicU32::new(0),
+            blocking: AtomicU32::new(0),
             index,
             rt: NonNull::from(rt),
             watch: Watch::default(),
+            foreign: Mutex::default(),
             local: CachePadded::new(Local {
                 ring,
                 free: Cache::default(),
@@ -122,6 +136,7 @@ impl M {
                 finishing: Cell::new(false),
                 last_joiner: Cell::new(0),
                 delivered_at: Cell::new(0),
+                expired: Cell::new(false),
                 streak: Cell::new(0),
                 turn: Cell::new(0),
                 random: Cell::new(fastrand::u64(1..)),
@@ -154,6 +169,26 @@ impl M {
         p.checked_sub(1).map(|p| p as usize)
     }
 
+    /// The kernel's name of the thread that runs this M, if there is one.
+    pub(crate) fn tid(&self) -> Option<u32> {
+        // Relaxed: a name that is out of date gives a wrong guess about a thread, for one look.
+        Some(self.tid.load(Ordering::Relaxed)).filter(|&tid| tid != 0)
+    }
+
+    /// The count of entries into and exits from blocking sections.
+    pub(crate) fn blocking_sections(&self) -> u32 {
+        self.blocking.load(Ordering::Relaxed)
+    }
+
+    fn foreign(&self) -> MutexGuard<'_, Vec<Waker>> {
+        self.foreign.lock().expect("leaf lock")
+    }
+
+    /// Takes the wakers that the M has not come to.
+    pub(crate) fn take_foreign(&self) -> Vec<Waker> {
+        std::mem::take(&mut *self.foreign())
+    }
+
     /// Returns whether the ring holds work. The slot does not count: its M looks there next.
     pub(crate) fn has_queued(&self) -> bool {
         !self.thief.is_empty()
@@ -172,6 +207,7 @@ impl M {
 
     /// Takes note that the thread has ended.
     pub(crate) fn retire(&self) {
+        self.tid.store(0, Ordering::Relaxed);
         // Release: publishes the last state of `local` to the thread that revives the M.
         self.alive.store(false, Ordering::Release);
     }
@@ -233,6 +269,7 @@ pub(crate) unsafe fn enter<R>(m: &M, f: impl FnOnce(Here<'_>) -> R) -> R {
             CURRENT.set(self.0);
         }
     }
+    m.tid.store(thread_clock::current_tid(), Ordering::Relaxed);
     let _reset = Reset(CURRENT.replace(m));
     f(Here {
         m,
@@ -300,6 +337,52 @@ impl<'m> Here<'m> {
         // Relaxed: only this thread stores. The monitor acts on a tick that stays the same for a millisecond.
         let tick = self.m.tick.load(Ordering::Relaxed);
         self.m.tick.store(tick.wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// Wakes everybody, in a poll's stead: first goroutines, which only go into a queue, then those of which nothing is known.
+    pub(crate) fn wake_all(self, wakers: &mut Vec<Waker>) {
+        wakers.retain(|waker| {
+            let goroutine = is_goroutines(waker);
+            if goroutine {
+                waker.wake_by_ref();
+            }
+            !goroutine
+        });
+        if wakers.is_empty() {
+            return;
+        }
+        // In order: the last is taken first.
+        self.m.foreign().extend(wakers.drain(..).rev());
+        loop {
+            let next = self.m.foreign().pop();
+            match next {
+                Some(waker) => wakers.push(waker),
+                None => return,
+            }
+            time::wake_all(wakers);
+        }
+    }
+
+    /// Runs `f`, which may block, with a mark for the monitor: it may take the P away at its next look.
+    #[inline]
+    pub(crate) fn blocking<R>(self, f: impl FnOnce() -> R) -> R {
+        struct End<'m>(&'m AtomicU32, u32);
+        impl Drop for End<'_> {
+            #[inline]
+            fn drop(&mut self) {
+                self.0.store(self.1.wrapping_add(2), Ordering::Relaxed);
+            }
+        }
+        let sections = &self.m.blocking;
+        // Relaxed, all of them: only this thread stores, and the monitor acts on what stays the same for a whole round.
+        let before = sections.load(Ordering::Relaxed);
+        if before % 2 == 1 {
+            // Inside another section.
+            return f();
+        }
+        sections.store(before.wrapping_add(1), Ordering::Relaxed);
+        let _end = End(sections, before);
+        f()
     }
 
     /// A new goroutine id, from a block of the M's own.

@@ -15,6 +15,9 @@
 //! A token is never lost, and several tokens are one. Unlike `std::thread::park` the token is private: user code on the
 //! same thread can neither take it nor leave a stale one.
 
+#[cfg(not(gort_loom))]
+use std::time::{Duration, Instant};
+
 use gort_primitives::atomic::{AtomicU32, Ordering};
 use gort_primitives::sync::{Condvar, Mutex};
 
@@ -83,6 +86,38 @@ impl Parker {
         }
     }
 
+    /// Sleeps until the token is there, and takes it, or until `limit` has passed. Returns whether there was a token.
+    #[cfg(not(gort_loom))]
+    pub(crate) fn park_timeout(&self, limit: Duration) -> bool {
+        if self.try_take() {
+            return true;
+        }
+        let mut guard = self.lock.lock().expect("leaf lock");
+        if !self.begin(PARKED) {
+            return true;
+        }
+        let end = Instant::now() + limit;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            guard = self.wake.wait_timeout(guard, left).expect("leaf lock").0;
+            if self.try_take() {
+                return true;
+            }
+            if left.is_zero() {
+                // A token that came after the look above counts: the swap takes it.
+                // Acquire: pairs with `unpark`.
+                return self.state.swap(EMPTY, Ordering::Acquire) == NOTIFIED;
+            }
+        }
+    }
+
+    /// loom has no clock: the limit never passes.
+    #[cfg(gort_loom)]
+    pub(crate) fn park_timeout(&self, _: std::time::Duration) -> bool {
+        self.park();
+        true
+    }
+
     /// Announces that the thread is about to sleep in the reactor. If it returns false there was a token, now taken.
     #[must_use]
     pub(crate) fn begin_poll(&self) -> bool {
@@ -128,6 +163,15 @@ mod tests {
         p.unpark(|| unreachable!("nobody polls"));
         p.unpark(|| unreachable!("nobody polls"));
         p.park();
+        assert!(!p.try_take());
+    }
+
+    #[test]
+    fn a_limit_ends_a_park_and_a_token_does_too() {
+        let p = Parker::new();
+        assert!(!p.park_timeout(Duration::from_millis(1)));
+        p.unpark(|| unreachable!("nobody polls"));
+        assert!(p.park_timeout(Duration::from_secs(3_600)));
         assert!(!p.try_take());
     }
 

@@ -41,6 +41,9 @@ const WORTH_A_WAKE: u64 = 5_000;
 /// Polls from the slot in a row, while the ring holds work. From tokio.
 const SLOT_STREAK: u32 = 3;
 
+/// How long a thread that nobody needs is kept. From tokio's blocking pool.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
 /// From Go: on the last round slots and timers of others are looked at too.
 const STEAL_ROUNDS: usize = 4;
 
@@ -59,6 +62,11 @@ pub(crate) enum Next {
 pub(crate) trait Root {
     /// Whether the root future was woken.
     fn is_ready(&self) -> bool;
+
+    /// Whether the thread may end when nobody needs it.
+    fn may_end(&self) -> bool {
+        false
+    }
 }
 
 /// The root of a worker thread: there is none.
@@ -69,6 +77,10 @@ impl Root for NoRoot {
     #[inline(always)]
     fn is_ready(&self) -> bool {
         false
+    }
+
+    fn may_end(&self) -> bool {
+        true
     }
 }
 
@@ -172,10 +184,14 @@ impl Here<'_> {
         if wakers.is_empty() {
             return;
         }
+        if self.local().searching.get() {
+            // As before a poll: nobody may rely on a searcher that is in foreign code.
+            self.found_work();
+        }
         self.local().batch.set(true);
         // A waker is foreign code and may block: to the monitor it looks like a poll.
         self.begin_poll();
-        time::wake_all(wakers);
+        self.wake_all(wakers);
         self.end_poll();
         self.local().batch.set(false);
         self.pushed(false);
@@ -284,6 +300,9 @@ impl Here<'_> {
                 self.sleep(root);
             } else {
                 self.sleep_without_p(root);
+            }
+            if self.local().expired.get() {
+                return Next::Stop;
             }
         }
     }
@@ -519,9 +538,9 @@ impl Here<'_> {
         self.lost_p();
         if let Released::P(p) = released {
             self.rt().idle.put_p(p);
-            // SeqCst: as before `wake_p` everywhere. What was ready when we left must not wait for us.
+            // SeqCst: as before `wake_p` everywhere. What was ready when we left must not wait for us, nor what will be.
             fence(Ordering::SeqCst);
-            if self.rt().has_work() {
+            if self.rt().has_work() || self.rt().is_watched_for() {
                 self.rt().wake_p();
             }
         }
@@ -565,10 +584,13 @@ impl Here<'_> {
             if wanted && self.try_rise() {
                 return;
             }
-            if self.must_stop() && self.rt().idle.leave(self.m().as_ref()) {
+            let leaves = self.must_stop() || self.local().expired.get();
+            if leaves && self.rt().idle.leave(self.m().as_ref()) {
                 return;
             }
-            if self.doze() {
+            // A waker was faster: it has a P for us.
+            self.local().expired.set(false);
+            if self.doze(root) {
                 return;
             }
         }
@@ -602,11 +624,15 @@ impl Here<'_> {
     }
 
     /// Sleeps once: in the reactor if nobody else does, on its own if not. Returns whether the M has left the idle set.
-    fn doze(self) -> bool {
+    fn doze(self, root: &impl Root) -> bool {
         let parker = &self.m().parker;
         let mut wakers = self.local().wakers.take();
         if !drive::sleep(parker, &mut wakers) {
-            parker.park();
+            if root.may_end() && self.rt().has_spare_threads() {
+                self.local().expired.set(!parker.park_timeout(KEEP_ALIVE));
+            } else {
+                parker.park();
+            }
         }
         let risen = if let Some(p) = self.m().take_next_p() {
             self.gain_p(p);
@@ -615,13 +641,30 @@ impl Here<'_> {
         } else {
             !wakers.is_empty() && self.try_rise()
         };
+        let risen = risen || !wakers.is_empty() && self.wake_without_p(&mut wakers);
         if risen {
             self.deliver(&mut wakers);
-        } else {
-            // No P is free, so some M is busy and will look at the global queue, where these go.
-            time::wake_all(&mut wakers);
         }
         self.local().wakers.set(wakers);
         risen
+    }
+
+    /// Calls wakers while no P is free: some M is busy and will look at the global queue, where these go.
+    ///
+    /// Not as a member of the idle set: a waker may block, and who hands a P to a sleeper relies on its waking up. Returns true,
+    /// and leaves the wakers alone, if a P was on its way.
+    #[cold]
+    fn wake_without_p(self, wakers: &mut Vec<Waker>) -> bool {
+        if !self.rt().idle.leave(self.m().as_ref()) {
+            self.wait_for_p();
+            return true;
+        }
+        self.begin_poll();
+        self.wake_all(wakers);
+        self.end_poll();
+        self.rt().idle.sleep_without_p(self.m().as_ref());
+        // SeqCst: step 2 of the right column in `idle`, again.
+        fence(Ordering::SeqCst);
+        false
     }
 }

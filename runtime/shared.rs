@@ -7,18 +7,21 @@
 //! No lock is held while user code runs: polls, wakers, destructors and hooks of the user.
 
 use std::fmt;
+use std::io::Write;
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 
 use async_task::Runnable;
 use crossbeam_utils::CachePadded;
-use gort_primitives::atomic::{AtomicPtr, AtomicU64, Ordering, fence};
+use gort_net::Reactor;
+use gort_primitives::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
 
 use crate::builder::Settings;
 use crate::idle::{Idle, Pair};
 use crate::inject::{Batch, Inject};
 use crate::m::{self, M, MRef};
+use crate::sysmon::{Limit, Stalls};
 use crate::time::Shard;
 use crate::time::{self, Watch};
 use crate::{drive, stop, sysmon, worker};
@@ -65,6 +68,14 @@ pub(crate) struct Shared {
     ended: AtomicBool,
     /// Failed attempts to start a thread.
     pub(crate) thread_failures: AtomicU64,
+    /// Ps taken from stuck Ms.
+    pub(crate) handoffs: AtomicU64,
+    /// Threads that were wanted and not started because there were too many.
+    pub(crate) at_thread_cap: AtomicU64,
+    pub(crate) stalls: Stalls,
+    limit: Mutex<Limit>,
+    /// Ms that compute without a P because their goroutine is known for it.
+    asides: AtomicUsize,
     me: Weak<Shared>,
 }
 
@@ -75,10 +86,6 @@ struct Ms {
     /// Threads that run.
     running: usize,
 }
-
-/// More threads than this are never started beyond the Ps: those that block in nested `block_on` calls and blocking
-/// sections. From tokio and smol, whose blocking pools have 512 and 500.
-const MAX_BLOCKED: usize = 512;
 
 impl Shared {
     pub(crate) fn new(settings: Settings) -> Arc<Self> {
@@ -100,6 +107,11 @@ impl Shared {
             abandoned: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             thread_failures: AtomicU64::new(0),
+            handoffs: AtomicU64::new(0),
+            at_thread_cap: AtomicU64::new(0),
+            stalls: Stalls::default(),
+            limit: Mutex::default(),
+            asides: AtomicUsize::new(0),
             me: me.clone(),
             settings,
         })
@@ -145,6 +157,11 @@ impl Shared {
     /// Appends a batch that is not empty to the global queue, and wakes somebody for it.
     pub(crate) fn inject_and_wake(&self, batch: Batch) {
         self.inject.push(batch);
+        self.wake_p_after_fence();
+    }
+
+    /// Wakes an M for work that was pushed, or for a P that was put back, just before.
+    pub(crate) fn wake_p_after_fence(&self) {
         // SeqCst: step 2 of the left column in `idle`.
         fence(Ordering::SeqCst);
         self.wake_p();
@@ -211,7 +228,12 @@ impl Shared {
     /// `Err(None)`: no thread is wanted, because the runtime closes, runs on its caller's thread, or has as many as it may.
     fn try_start_m(&self, p: usize) -> Result<(), Option<std::io::Error>> {
         let mut ms = self.lock_ms();
-        if self.is_closing() || self.settings.local || ms.running >= self.ps.len() + MAX_BLOCKED {
+        if self.is_closing() || self.settings.local {
+            return Err(None);
+        }
+        if ms.running >= self.ps.len() + self.settings.max_blocking_threads {
+            drop(ms);
+            self.report_thread_cap();
             return Err(None);
         }
         let m = self.new_m(&mut ms);
@@ -249,8 +271,22 @@ impl Shared {
     fn report_thread_failure(&self, error: Option<&std::io::Error>) {
         let Some(error) = error else { return };
         if self.thread_failures.fetch_add(1, Ordering::Relaxed) == 0 {
-            eprintln!(
+            let _ = writeln!(
+                std::io::stderr(),
                 "gort: cannot start a worker thread: {error}; going on with the threads there are"
+            );
+        }
+    }
+
+    #[cold]
+    fn report_thread_cap(&self) {
+        if self.at_thread_cap.fetch_add(1, Ordering::Relaxed) == 0 {
+            // A standard error stream that is closed must not turn this into a panic.
+            let _ = writeln!(
+                std::io::stderr(),
+                "gort: {} threads block, which is as many as may (`Builder::max_blocking_threads`); \
+                 work waits until one of them comes back",
+                self.settings.max_blocking_threads
             );
         }
     }
@@ -312,6 +348,51 @@ impl Shared {
     pub(crate) fn was_abandoned(&self) -> bool {
         // Acquire: pairs with `abandon`.
         self.abandoned.load(Ordering::Acquire)
+    }
+
+    /// Returns whether something may happen that nobody waits for: events of the reactor, or timers.
+    pub(crate) fn is_watched_for(&self) -> bool {
+        let reactor = Reactor::existing();
+        if reactor.is_some_and(Reactor::is_driven) {
+            return false;
+        }
+        reactor.is_some_and(|reactor| reactor.sources() > 0) || time::next_deadline() != time::NEVER
+    }
+
+    /// The number of goroutines in queues, as it was a moment ago.
+    pub(crate) fn backlog(&self) -> usize {
+        let rings = self.ps.iter().filter_map(|p| p.m());
+        self.inject.len() + rings.map(|m| m.thief.len()).sum::<usize>()
+    }
+
+    /// The monitor's limit.
+    pub(crate) fn limit(&self) -> MutexGuard<'_, Limit> {
+        self.limit.lock().expect("used by the monitor only")
+    }
+
+    /// Counts an M that is about to compute without a P, if there are not too many.
+    pub(crate) fn start_aside(&self) -> bool {
+        // Relaxed: a bound on how many compete for CPUs, exact because it is one word.
+        let before = self.asides.fetch_add(1, Ordering::Relaxed);
+        let allowed = before < self.ps.len();
+        if !allowed {
+            self.end_aside();
+        }
+        allowed
+    }
+
+    pub(crate) fn end_aside(&self) {
+        self.asides.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The number of threads.
+    pub(crate) fn threads(&self) -> usize {
+        self.lock_ms().running
+    }
+
+    /// Returns whether there are more threads than Ps.
+    pub(crate) fn has_spare_threads(&self) -> bool {
+        self.threads() > self.ps.len()
     }
 
     /// Returns whether any queue but a next slot holds work. Exact after a SeqCst fence.

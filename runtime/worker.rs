@@ -33,6 +33,7 @@ fn main(rt: &Arc<Shared>, m: &Arc<M>) {
     unsafe {
         m::enter(m, |here| {
             // A new M starts with the P that it was made for.
+            here.local().expired.set(false);
             if let Some(p) = m.take_next_p() {
                 here.gain_p(p);
                 here.local().searching.set(true);

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use async_task::{Runnable, ScheduleInfo, Task, WithInfo};
 use pin_project_lite::pin_project;
 
-use super::{Birth, G};
+use super::{Birth, G, Habit};
 use crate::m::{self, Here};
 use crate::shared::Shared;
 use crate::task::JoinError;
@@ -129,10 +129,12 @@ impl<B: Body> Goroutine<B> {
         let this = self.project();
         let g = this.life.g(here);
         here.set_cur(g);
+        let aside = (g.habit() != Habit::None).then(|| here.step_aside(g));
         g.begin_poll(cx.waker());
         let waker = g.waker();
         let mut body = this.body;
         let poll = body.as_mut().poll(g, &mut Context::from_waker(&waker));
+        drop(aside);
         if poll.is_pending() {
             if g.end_poll(sysmon::tick()) {
                 return body.armed(g);

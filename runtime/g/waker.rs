@@ -14,6 +14,11 @@ use super::{G, State, free};
 
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop_waker);
 
+/// Whether a waker wakes a goroutine, which blocks nobody and runs nobody else's code.
+pub(crate) fn is_goroutines(waker: &Waker) -> bool {
+    ptr::eq(waker.vtable(), &raw const VTABLE)
+}
+
 /// # Safety
 ///
 /// `data` is the data of a waker made by [`G::waker`].

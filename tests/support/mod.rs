@@ -1,5 +1,7 @@
 //! What several integration tests use.
 
+#![allow(dead_code, reason = "each of them uses a part of it")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
