@@ -67,6 +67,10 @@ var cases = map[string]func(cx) (figures, error){
 	"echo_100":       func(c cx) (figures, error) { return echo(c, 0) },
 	"echo_5000":      func(c cx) (figures, error) { return echo(c, 4_900) },
 	"http":           hello,
+	"block_echo":     func(c cx) (figures, error) { return stuckEcho(c, block) },
+	"block_tick":     func(c cx) (figures, error) { return stuckTick(c, block) },
+	"hog_echo":       func(c cx) (figures, error) { return stuckEcho(c, hog) },
+	"hog_tick":       func(c cx) (figures, error) { return stuckTick(c, hog) },
 }
 
 func main() {

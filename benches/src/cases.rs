@@ -20,6 +20,7 @@ mod locks;
 mod memory;
 mod quiet;
 mod spawn;
+mod stuck;
 mod timers;
 mod wake;
 mod yields;
@@ -93,16 +94,19 @@ pub(crate) enum Family {
     Memory,
     /// Sockets.
     Net,
+    /// What others get while workers are stuck.
+    HandOff,
 }
 
 impl Family {
     /// Every family.
-    pub(crate) const ALL: [Family; 5] = [
+    pub(crate) const ALL: [Family; 6] = [
         Family::Scheduler,
         Family::Sync,
         Family::Time,
         Family::Memory,
         Family::Net,
+        Family::HandOff,
     ];
 
     /// Returns the name on the command line.
@@ -113,6 +117,7 @@ impl Family {
             Family::Time => "time",
             Family::Memory => "memory",
             Family::Net => "net",
+            Family::HandOff => "hand-off",
         }
     }
 }
@@ -230,6 +235,10 @@ pub(crate) fn run<R: Runtime>(case: &Case, cx: Cx) -> Verdict {
         "http" => root.run::<R, _>(http::http::<R>(cx)),
         "idle" => root.run::<R, _>(quiet::idle::<R>(cx)),
         "periodic" => root.run::<R, _>(quiet::periodic::<R>(cx)),
+        "block_echo" => root.run::<R, _>(stuck::echo::<R>(cx, stuck::Stuck::Blocked)),
+        "block_tick" => root.run::<R, _>(stuck::tick::<R>(cx, stuck::Stuck::Blocked)),
+        "hog_echo" => root.run::<R, _>(stuck::echo::<R>(cx, stuck::Stuck::Hogging)),
+        "hog_tick" => root.run::<R, _>(stuck::tick::<R>(cx, stuck::Stuck::Hogging)),
         other => panic!("the catalogue names `{other}`, which has no body"),
     }
 }

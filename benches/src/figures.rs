@@ -55,13 +55,15 @@ pub(crate) enum Figure {
     CswVoluntary,
     /// Involuntary context switches of the measured part.
     CswInvoluntary,
+    /// The threads of the process at the end.
+    Threads,
     /// The largest resident set of the process.
     MaxRssKib,
 }
 
 impl Figure {
     /// Every figure, in the order of the columns.
-    pub(crate) const ALL: [Figure; 15] = [
+    pub(crate) const ALL: [Figure; 16] = [
         Figure::NsPerOp,
         Figure::OpsPerS,
         Figure::BytesPerTask,
@@ -76,6 +78,7 @@ impl Figure {
         Figure::AllocsPerOp,
         Figure::CswVoluntary,
         Figure::CswInvoluntary,
+        Figure::Threads,
         Figure::MaxRssKib,
     ];
 
@@ -96,6 +99,7 @@ impl Figure {
             Figure::AllocsPerOp => "allocs_per_op",
             Figure::CswVoluntary => "csw_voluntary",
             Figure::CswInvoluntary => "csw_involuntary",
+            Figure::Threads => "threads",
             Figure::MaxRssKib => "max_rss_kib",
         }
     }
@@ -115,7 +119,10 @@ impl Figure {
             Figure::CpuUsPerWake => "us",
             Figure::P50Us | Figure::P99Us | Figure::LateP50Us | Figure::LateP99Us => "us",
             Figure::BytesPerTask => "B",
-            Figure::AllocsPerOp | Figure::CswVoluntary | Figure::CswInvoluntary => "count",
+            Figure::AllocsPerOp
+            | Figure::CswVoluntary
+            | Figure::CswInvoluntary
+            | Figure::Threads => "count",
             Figure::MaxRssKib => "KiB",
         }
     }
@@ -137,6 +144,7 @@ impl Figure {
             Figure::AllocsPerOp => "allocs/op",
             Figure::CswVoluntary => "csw vol",
             Figure::CswInvoluntary => "csw invol",
+            Figure::Threads => "threads",
             Figure::MaxRssKib => "max rss KiB",
         }
     }

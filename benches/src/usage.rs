@@ -4,6 +4,11 @@
 
 use std::time::Duration;
 
+/// Returns the number of threads of this process, or 0 if the system does not tell.
+pub(crate) fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
+}
+
 /// CPU time and context switches of the whole process, all threads, dead ones included.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Usage {

@@ -86,6 +86,11 @@ pub(crate) const CASES: &[Case] = &[
     driven("echo_5000", Family::Net, Figure::NsPerOp, sizes(200_000, 150_000, 50_000, 200), false, "the same beside 4,900 idle connections"),
     // The size is the time in ms.
     driven("http", Family::Net, Figure::NsPerOp, sizes(5_000, 3_000, 1_000, 50), true, "hyper hello, 64 keep-alive connections from another process"),
+    // The size is the time in ms.
+    driven("block_echo", Family::HandOff, Figure::OpsPerS, sizes(3_000, 3_000, 1_000, 50), true, "8 echo connections while every worker sleeps 50 ms per poll"),
+    driven("block_tick", Family::HandOff, Figure::LateP99Us, sizes(3_000, 3_000, 1_000, 50), true, "a 1 ms ticker while every worker sleeps 50 ms per poll"),
+    driven("hog_echo", Family::HandOff, Figure::OpsPerS, sizes(3_000, 3_000, 1_000, 50), true, "8 echo connections while every worker computes 50 ms per poll"),
+    driven("hog_tick", Family::HandOff, Figure::LateP99Us, sizes(3_000, 3_000, 1_000, 50), true, "a 1 ms ticker while every worker computes 50 ms per poll"),
 ];
 
 const fn plain_memory(name: &'static str, reactor: bool, summary: &'static str) -> Case {

@@ -12,7 +12,8 @@ use crate::figures::{Figure, Meter};
 use crate::stats::percentile;
 use crate::usage::raise_descriptor_limit;
 
-const MESSAGE: usize = 64;
+/// The length of a message.
+pub(super) const MESSAGE: usize = 64;
 const CLIENTS: u64 = 100;
 
 /// Descriptors for everything that is not a connection: standard streams, reactor, listener.
