@@ -83,6 +83,7 @@ impl Runtime {
             reactor.adopt();
         }
         gort_net::set_wait_hook(task::note_io_wait);
+        gort_net::set_yield_hook(task::should_yield);
         Self {
             handle: Handle::new(rt),
             adopted,

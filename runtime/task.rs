@@ -62,6 +62,8 @@ pub enum WaitReason {
     Connect = 5,
     /// The end of another goroutine.
     Join = 6,
+    /// A future with a limit that says no better why it waits.
+    Timeout = 7,
 }
 
 impl WaitReason {
@@ -73,6 +75,7 @@ impl WaitReason {
             4 => Self::Accept,
             5 => Self::Connect,
             6 => Self::Join,
+            7 => Self::Timeout,
             _ => Self::Other,
         }
     }
@@ -89,6 +92,7 @@ impl fmt::Display for WaitReason {
             Self::Accept => "IO wait, accept",
             Self::Connect => "IO wait, connect",
             Self::Join => "join",
+            Self::Timeout => "timeout",
         })
     }
 }

@@ -45,6 +45,8 @@ mod tests;
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::task::Waker;
 
+use crate::task::WaitReason;
+
 pub use std::time::{Duration, Instant};
 
 pub use interval::{Interval, MissedTickBehavior, Tick, interval, interval_at};
@@ -70,8 +72,12 @@ pub(crate) enum WaitKind {
 
 /// Notes why the current goroutine is about to wait, and where it said so.
 #[inline]
-pub(crate) fn note_wait(_kind: WaitKind, site: &'static Location<'static>) {
-    crate::task::note_wait(crate::task::WaitReason::Sleep, site);
+pub(crate) fn note_wait(kind: WaitKind, site: &'static Location<'static>) {
+    let reason = match kind {
+        WaitKind::Timeout => WaitReason::Timeout,
+        WaitKind::Sleep => WaitReason::Sleep,
+    };
+    crate::task::note_wait(reason, site);
 }
 
 /// Wakes the driver of the reactor: it sleeps past a new deadline.

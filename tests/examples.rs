@@ -108,6 +108,40 @@ fn echo_echoes_and_stops() {
 }
 
 #[test]
+fn chat_tells_the_others_and_stops() {
+    let (server, address) = Example::serve("chat");
+    let connect = || TcpStream::connect(&address).expect("it listens");
+    let mut one = connect();
+    // It is in the room once it hears of another.
+    let mut heard = BufReader::new(one.try_clone().expect("a descriptor")).lines();
+    let mut hear = move || heard.next().expect("a line").expect("it is open");
+    let mut two = connect();
+    assert!(hear().ends_with(" has joined"));
+    two.write_all(b"hello\n").expect("it reads");
+    assert!(hear().ends_with(" says hello"));
+    let mut heard = BufReader::new(two.try_clone().expect("a descriptor")).lines();
+    one.write_all(b"and to you\n").expect("it reads");
+    let line = heard.next().expect("a line").expect("it is open");
+    assert!(line.ends_with(" says and to you"), "{line}");
+    drop((two, heard));
+    assert!(hear().ends_with(" has left"));
+    server.interrupt();
+}
+
+#[test]
+fn crawler_finds_every_page_once() {
+    let output = Example::command("crawler")
+        .arg("100")
+        .output()
+        .expect("it runs");
+    // Every page but the first is linked to by one above it, and each links to one.
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout).trim(),
+        "100 pages, 199 links"
+    );
+}
+
+#[test]
 fn pipeline_sums_the_squares() {
     let output = Example::command("pipeline")
         .arg("20")
@@ -125,6 +159,8 @@ fn a_bad_argument_is_a_clear_error() {
     for (name, argument) in [
         ("hello_http", "nowhere"),
         ("echo", "nowhere"),
+        ("chat", "nowhere"),
+        ("crawler", "0"),
         ("pipeline", "many"),
     ] {
         let output = Example::command(name)

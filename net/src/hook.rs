@@ -48,6 +48,24 @@ pub fn set_wait_hook(hook: WaitHook) -> bool {
     HOOK.set(hook).is_ok()
 }
 
+/// A function that says whether the code that runs on this thread had better let others run.
+pub type YieldHook = fn() -> bool;
+
+static YIELD_HOOK: OnceLock<YieldHook> = OnceLock::new();
+
+/// Sets the function that every read, write, accept and connect asks before it begins, once; returns whether it was set.
+///
+/// If it says true the operation wakes its task and returns `Pending`: a task whose sockets are always ready cannot keep its
+/// thread for ever.
+pub fn set_yield_hook(hook: YieldHook) -> bool {
+    YIELD_HOOK.set(hook).is_ok()
+}
+
+#[inline]
+pub(crate) fn must_yield() -> bool {
+    YIELD_HOOK.get().is_some_and(|hook| hook())
+}
+
 /// A wait reason and a wait site.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Site {

@@ -49,6 +49,6 @@ pub mod tcp;
 
 pub use addr::ToSocketAddrs;
 pub use async_fd::{Async, IoSafe, Readable, ReadableOwned, Writable, WritableOwned};
-pub use hook::{WaitHook, WaitKind, set_wait_hook};
+pub use hook::{WaitHook, WaitKind, YieldHook, set_wait_hook, set_yield_hook};
 pub use reactor::{Driver, DriverIntent, Reactor};
 pub use tcp::{Incoming, TcpListener, TcpStream};

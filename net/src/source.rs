@@ -18,7 +18,7 @@ use std::task::{Context, Poll, Waker};
 
 use rustix::fd::{BorrowedFd, RawFd};
 
-use crate::hook::Site;
+use crate::hook::{Site, must_yield};
 use crate::reactor::Reactor;
 use crate::reactor::selector::{Mode, is_ready_now};
 use readiness::{Direction, Event, Seen};
@@ -94,6 +94,10 @@ impl Source {
         site: Site,
         mut call: impl FnMut(Attempt<'_>) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
+        if must_yield() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let arm = |interest| self.arm(interest);
         let call = |seen| {
             call(Attempt {
