@@ -66,6 +66,9 @@ pub(crate) struct Shared {
     abandoned: AtomicBool,
     /// Set when every future is gone.
     ended: AtomicBool,
+    /// Set by tests: no thread can be started.
+    #[cfg(test)]
+    pub(crate) refuse_threads: AtomicBool,
     /// Failed attempts to start a thread.
     pub(crate) thread_failures: AtomicU64,
     /// Ps taken from stuck Ms.
@@ -106,6 +109,8 @@ impl Shared {
             closing: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
             ended: AtomicBool::new(false),
+            #[cfg(test)]
+            refuse_threads: AtomicBool::new(false),
             thread_failures: AtomicU64::new(0),
             handoffs: AtomicU64::new(0),
             at_thread_cap: AtomicU64::new(0),

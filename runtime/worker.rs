@@ -18,11 +18,28 @@ pub(crate) fn start(rt: Arc<Shared>, m: Arc<M>) -> io::Result<()> {
         builder = builder.stack_size(bytes);
     }
     let retire = m.clone();
-    let started = builder.spawn(move || main(&rt, &m));
+    let started = match refusal(&rt) {
+        Some(error) => Err(error),
+        None => builder.spawn(move || main(&rt, &m)),
+    };
     if started.is_err() {
         retire.retire();
     }
     started.map(drop)
+}
+
+/// What the system says to a test that wants it to have no threads left.
+#[cfg(test)]
+fn refusal(rt: &Shared) -> Option<io::Error> {
+    rt.refuse_threads
+        .load(std::sync::atomic::Ordering::SeqCst)
+        .then(|| io::ErrorKind::WouldBlock.into())
+}
+
+#[cfg(not(test))]
+#[inline(always)]
+fn refusal(_: &Shared) -> Option<io::Error> {
+    None
 }
 
 fn main(rt: &Arc<Shared>, m: &Arc<M>) {
@@ -101,5 +118,55 @@ impl Here<'_> {
             self.end_poll();
         }
         self.local().batch.set(false);
+    }
+}
+
+#[cfg(all(test, not(gort_loom)))]
+mod tests {
+    use std::sync::Barrier;
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::Builder;
+
+    #[test]
+    fn goroutines_run_on_the_threads_there_are_if_no_more_can_be_started() {
+        let rt = Builder::new().procs(4).build().expect("one thread");
+        rt.shared().refuse_threads.store(true, Ordering::SeqCst);
+        // The one thread is busy when the others come, so that another is wanted for them.
+        let busy = Arc::new(Barrier::new(2));
+        let first = rt.go({
+            let busy = busy.clone();
+            async move {
+                busy.wait();
+                busy.wait();
+            }
+        });
+        busy.wait();
+        let all: Vec<_> = (0..100)
+            .map(|i| {
+                rt.go(async move {
+                    crate::task::yield_now().await;
+                    i
+                })
+            })
+            .collect();
+        busy.wait();
+        rt.block_on(first).expect("no panic");
+        let sum: i32 = all
+            .into_iter()
+            .map(|one| rt.block_on(one).expect("no panic"))
+            .sum();
+        assert_eq!(sum, 4_950);
+        let failures = &rt.shared().thread_failures;
+        assert!(failures.load(std::sync::atomic::Ordering::Relaxed) > 0);
+
+        rt.shared().refuse_threads.store(false, Ordering::SeqCst);
+        // Both are needed at the same time.
+        let meet = Arc::new(Barrier::new(2));
+        let both = [meet.clone(), meet].map(|meet| rt.go(async move { meet.wait() }));
+        for one in both {
+            rt.block_on(one).expect("no panic");
+        }
     }
 }
