@@ -23,9 +23,35 @@ mod local_key;
 mod yields;
 
 pub use crate::g::State;
+pub use crate::pool::{BlockingPool, BlockingPoolBuilder};
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub use local_key::{AccessError, LocalKey, Scope};
 pub use yields::{YieldNow, should_yield, yield_now};
+
+/// Runs `f`, which may block, on a thread of the default pool: [`unblock`](crate::unblock) with the handle of [`go`](crate::go).
+///
+/// It runs whether or not the handle is kept. A panic of `f` is an error for the joiner. Aborting stops a call that has not begun.
+///
+/// # Panics
+///
+/// As [`unblock`](crate::unblock) and [`spawn`](crate::spawn).
+///
+/// # Examples
+///
+/// ```
+/// gort::block_on(async {
+///     let sum = gort::task::spawn_blocking(|| (1..=10).sum::<i32>());
+///     assert_eq!(sum.await.unwrap(), 55);
+/// });
+/// ```
+#[track_caller]
+pub fn spawn_blocking<T, F>(f: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    crate::go(crate::unblock(f))
+}
 
 /// The number of a goroutine, unique in the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

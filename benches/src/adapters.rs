@@ -90,6 +90,12 @@ pub(crate) trait Runtime: Sized + Send + Sync + 'static {
     /// Waits for `duration`.
     fn sleep(duration: Duration) -> impl Future<Output = ()> + Send + 'static;
 
+    /// Runs `call` on a thread for calls that block.
+    fn unblock<T, F>(call: F) -> impl Future<Output = T> + Send + 'static
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static;
+
     /// Runs `future` for at most `duration`; `None` means that the time was up.
     fn timeout<F>(
         duration: Duration,

@@ -22,6 +22,7 @@ mod quiet;
 mod spawn;
 mod stuck;
 mod timers;
+mod unblock;
 mod wake;
 mod yields;
 
@@ -239,6 +240,8 @@ pub(crate) fn run<R: Runtime>(case: &Case, cx: Cx) -> Verdict {
         "block_tick" => root.run::<R, _>(stuck::tick::<R>(cx, stuck::Stuck::Blocked)),
         "hog_echo" => root.run::<R, _>(stuck::echo::<R>(cx, stuck::Stuck::Hogging)),
         "hog_tick" => root.run::<R, _>(stuck::tick::<R>(cx, stuck::Stuck::Hogging)),
+        "unblock" => root.run::<R, _>(unblock::unblock::<R>(cx, 1_000)),
+        "unblock_seq" => root.run::<R, _>(unblock::unblock::<R>(cx, 1)),
         other => panic!("the catalogue names `{other}`, which has no body"),
     }
 }

@@ -67,6 +67,14 @@ impl Runtime for Gort {
         ::gort::time::sleep(duration)
     }
 
+    fn unblock<T, F>(call: F) -> impl Future<Output = T> + Send + 'static
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        ::gort::unblock(call)
+    }
+
     async fn timeout<F>(duration: Duration, future: F) -> Option<F::Output>
     where
         F: Future<Output: Send> + Send + 'static,

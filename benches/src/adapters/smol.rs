@@ -72,6 +72,14 @@ impl Runtime for Smol {
         Timer::after(duration).await;
     }
 
+    fn unblock<T, F>(call: F) -> impl Future<Output = T> + Send + 'static
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        ::smol::unblock(call)
+    }
+
     fn timeout<F>(
         duration: Duration,
         future: F,

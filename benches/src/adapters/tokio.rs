@@ -87,6 +87,15 @@ impl Runtime for Tokio {
         ::tokio::time::sleep(duration)
     }
 
+    fn unblock<T, F>(call: F) -> impl Future<Output = T> + Send + 'static
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let running = ::tokio::task::spawn_blocking(call);
+        async { running.await.expect("the call does not panic") }
+    }
+
     async fn timeout<F>(duration: Duration, future: F) -> Option<F::Output>
     where
         F: Future<Output: Send> + Send + 'static,
