@@ -34,7 +34,7 @@ pub use yields::{YieldNow, should_yield, yield_now};
 ///
 /// # Panics
 ///
-/// As [`unblock`](crate::unblock) and [`spawn`](crate::spawn).
+/// As [`unblock`](crate::unblock) and [`gort::spawn`](crate::spawn).
 ///
 /// # Examples
 ///
