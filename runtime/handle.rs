@@ -83,7 +83,7 @@ impl Runtime {
             reactor.adopt();
         }
         gort_net::set_wait_hook(task::note_io_wait);
-        gort_net::set_yield_hook(task::should_yield);
+        gort_net::set_yield_hook(task::must_yield);
         Self {
             handle: Handle::new(rt),
             adopted,

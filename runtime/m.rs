@@ -73,6 +73,8 @@ pub(crate) struct Local {
     pub(crate) last_joiner: Cell<usize>,
     /// When the reactor or the timers last put several goroutines into the ring, until that is dealt with; else 0.
     pub(crate) delivered_at: Cell<u64>,
+    /// The tick of the poll in which an operation of gort's own yielded last, for the end of a slice.
+    pub(crate) yielded_in: Cell<u64>,
     /// Whether nobody needed this thread for a long time.
     pub(crate) expired: Cell<bool>,
     /// Polls from the slot in a row.
@@ -136,6 +138,7 @@ impl M {
                 finishing: Cell::new(false),
                 last_joiner: Cell::new(0),
                 delivered_at: Cell::new(0),
+                yielded_in: Cell::new(0),
                 expired: Cell::new(false),
                 streak: Cell::new(0),
                 turn: Cell::new(0),

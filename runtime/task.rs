@@ -26,6 +26,7 @@ pub use crate::g::State;
 pub use crate::pool::{BlockingPool, BlockingPoolBuilder};
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub use local_key::{AccessError, LocalKey, Scope};
+pub(crate) use yields::must_yield;
 pub use yields::{YieldNow, should_yield, yield_now};
 
 /// Runs `f`, which may block, on a thread of the default pool: [`unblock`](crate::unblock) with the handle of [`go`](crate::go).

@@ -533,3 +533,19 @@ fn a_threshold_or_a_cap_out_of_range_is_a_clear_error() {
         .expect_err("too few");
     assert!(error.to_string().contains("from 1 to 65535"), "{error}");
 }
+
+#[test]
+fn sockets_go_on_inside_a_poll_that_has_used_up_its_slice() {
+    within_patience(|| {
+        let rt = runtime();
+        let nested = rt.go(async {
+            // Until the monitor has ended the slice of this poll.
+            while !task::should_yield() {
+                std::hint::spin_loop();
+            }
+            futures::executor::block_on(progress());
+            gort::block_on(progress());
+        });
+        rt.block_on(nested).expect("no panic");
+    });
+}

@@ -72,3 +72,17 @@ impl Future for YieldNow {
 pub fn should_yield() -> bool {
     m::with_here(|here| here.is_some_and(|here| here.m().lease.raised(Flag::Slice)))
 }
+
+/// [`should_yield`], once per poll: for operations that yield of their own accord.
+///
+/// Once only, because the poll may not end by that: inside a `block_on` within the goroutine, the operation is polled again at once.
+pub(crate) fn must_yield() -> bool {
+    m::with_here(|here| {
+        here.is_some_and(|here| {
+            here.m().lease.raised(Flag::Slice) && {
+                let tick = here.m().tick();
+                here.local().yielded_in.replace(tick) != tick
+            }
+        })
+    })
+}
