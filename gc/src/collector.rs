@@ -31,6 +31,7 @@ use crate::local::{self, Local, advance, lock};
 use crate::object::{List, ObjectRef};
 use crate::phase::{Phase, Word, mark_color};
 use crate::root;
+use crate::seeded::bug;
 use crate::tracer::Tracer;
 
 /// The smallest number of bytes that are allocated between two cycles. From Go.
@@ -230,38 +231,46 @@ impl Drop for AbortOnUnwind {
     }
 }
 
+/// Runs a cycle.
 fn cycle() -> Stats {
-    let cycle = local::word().cycle();
-    local::take_allocated();
-    let arm = Word::new(cycle, Phase::Arm);
-    advance(arm);
-    wait_for_pins(arm);
-    advance(Word::new(cycle, Phase::Mark1));
-    let mut marker = Marker {
-        cycle,
-        gone: 0,
-        grey: Vec::new(),
-        deferred: Vec::new(),
-        deferrals: 0,
-    };
-    marker.mark_roots();
-    marker.mark();
-    advance(Word::new(cycle + 1, Phase::Idle));
-    let mut stats = sweep(cycle);
-    stats.deferred = marker.deferrals;
-    stats
-}
-
-/// Waits until every pin has `word` or a later one: a grace period.
-fn wait_for_pins(word: Word) {
-    // A record that is not in the register yet is pinned after that, with the new word.
-    let all = Local::all().clone();
-    for local in all {
-        let mut naps = Naps::default();
-        while local.pinned_with().is_some_and(|pinned| pinned < word) {
-            naps.nap();
+    let mut cycle = Cycle::new();
+    let mut naps = Naps::default();
+    loop {
+        match cycle.step() {
+            Step::Went => {}
+            Step::Waits => naps.nap(),
+            Step::Marked => return cycle.finish(),
         }
     }
+}
+
+/// A cycle as a machine, so that the simulator can run others between any two of its steps.
+pub(crate) struct Cycle {
+    state: State,
+    cycle: u64,
+    /// All pins with a word below this have ended: 0 before the second grace period is over.
+    gone: u64,
+    grey: Vec<ObjectRef>,
+    deferred: Vec<ObjectRef>,
+    deferrals: usize,
+}
+
+#[derive(Clone, Copy)]
+enum State {
+    Begin,
+    FirstGracePeriod,
+    Roots,
+    Mark,
+}
+
+/// What has become of a step.
+#[must_use]
+pub(crate) enum Step {
+    Went,
+    /// Somebody else has to do something first: end a pin, release a lock.
+    Waits,
+    /// All that is alive is marked.
+    Marked,
 }
 
 /// Ever longer naps.
@@ -279,44 +288,87 @@ impl Naps {
     }
 }
 
-struct Marker {
-    cycle: u64,
-    /// All pins with a word below this have ended.
-    gone: u64,
-    grey: Vec<ObjectRef>,
-    deferred: Vec<ObjectRef>,
-    deferrals: usize,
-}
-
-impl Marker {
-    fn mark_roots(&mut self) {
-        let mut tracer = Tracer::marking(&mut self.grey, self.cycle, self.gone);
-        root::for_each(|object| tracer.edge(object));
-    }
-
-    /// Steps 3 to 5.
-    fn mark(&mut self) {
-        let mut naps = Naps::default();
-        loop {
-            self.drain();
-            let waits_for_pins = self.gone == 0 && !self.second_grace_period_is_over();
-            if waits_for_pins {
-                self.take_grey();
-            }
-            self.grey.append(&mut self.deferred);
-            self.drain();
-            if waits_for_pins || !self.deferred.is_empty() {
-                naps.nap();
-            } else if self.nothing_is_grey() {
-                return;
-            }
+impl Cycle {
+    pub(crate) fn new() -> Self {
+        Self {
+            state: State::Begin,
+            cycle: local::word().cycle(),
+            gone: 0,
+            grey: Vec::new(),
+            deferred: Vec::new(),
+            deferrals: 0,
         }
     }
 
-    fn drain(&mut self) {
-        while let Some(object) = self.grey.pop() {
+    pub(crate) fn step(&mut self) -> Step {
+        match self.state {
+            State::Begin => {
+                local::take_allocated();
+                self.enter(Phase::Arm);
+                self.state = State::FirstGracePeriod;
+            }
+            State::FirstGracePeriod => {
+                if is_older_pin(self.word(Phase::Arm)) && !bug("no first grace period") {
+                    return Step::Waits;
+                }
+                self.enter(Phase::Mark1);
+                self.state = State::Roots;
+            }
+            State::Roots => {
+                let mut tracer = Tracer::marking(&mut self.grey, self.cycle, self.gone);
+                root::for_each(|object| tracer.edge(object));
+                self.state = State::Mark;
+            }
+            State::Mark => return self.mark(),
+        }
+        Step::Went
+    }
+
+    /// Makes what is not marked free.
+    pub(crate) fn finish(self) -> Stats {
+        advance(Word::new(self.cycle + 1, Phase::Idle));
+        let mut stats = sweep(self.cycle);
+        stats.deferred = self.deferrals;
+        stats
+    }
+
+    /// The colour of what has been found.
+    #[cfg(test)]
+    pub(crate) fn color(&self) -> crate::phase::Color {
+        mark_color(self.cycle)
+    }
+
+    fn word(&self, phase: Phase) -> Word {
+        Word::new(self.cycle, phase)
+    }
+
+    fn enter(&self, phase: Phase) {
+        advance(self.word(phase));
+    }
+
+    /// One step of 3 to 5.
+    fn mark(&mut self) -> Step {
+        if let Some(object) = self.grey.pop() {
             self.trace_one(object);
+            return Step::Went;
         }
+        if self.gone == 0 {
+            if is_older_pin(self.word(Phase::Mark1)) && !bug("no second grace period") {
+                self.take_grey();
+                self.grey.append(&mut self.deferred);
+                return Step::Waits;
+            }
+            self.gone = self.word(Phase::Mark1).0;
+            self.enter(Phase::Mark2);
+        }
+        if !self.deferred.is_empty() {
+            self.grey.append(&mut self.deferred);
+            return Step::Waits;
+        }
+        if self.nothing_is_grey() {
+            return Step::Marked;
+        }
+        Step::Went
     }
 
     fn trace_one(&mut self, object: ObjectRef) {
@@ -328,19 +380,6 @@ impl Marker {
         }
     }
 
-    /// Goes on to MARK2 if no pin is older than MARK1.
-    fn second_grace_period_is_over(&mut self) -> bool {
-        let mark1 = Word::new(self.cycle, Phase::Mark1);
-        let all = Local::all();
-        let mut pins = all.iter().filter_map(|local| local.pinned_with());
-        if pins.any(|word| word < mark1) {
-            return false;
-        }
-        self.gone = mark1.0;
-        advance(Word::new(self.cycle, Phase::Mark2));
-        true
-    }
-
     fn take_grey(&mut self) {
         let all = Local::all().clone();
         for local in all {
@@ -350,6 +389,11 @@ impl Marker {
 
     /// Looks at the buffers of all threads twice. Nobody can register meanwhile.
     fn nothing_is_grey(&mut self) -> bool {
+        if bug("no look at the grey buffers") {
+            self.take_grey();
+            self.grey.clear();
+            return true;
+        }
         let all = Local::all();
         let mut pushed = Vec::with_capacity(all.len());
         for local in all.iter() {
@@ -357,12 +401,18 @@ impl Marker {
             self.grey.append(&mut grey.objects);
             pushed.push(grey.pushed);
         }
-        self.grey.is_empty()
-            && all
-                .iter()
-                .zip(pushed)
-                .all(|(local, before)| lock(&local.grey).pushed == before)
+        let unchanged = |(local, before): (&&Local, u64)| lock(&local.grey).pushed == before;
+        self.grey.is_empty() && all.iter().zip(pushed).all(unchanged)
     }
+}
+
+/// Tells whether a thread is pinned with a word before `word`. When it says no, that is so for ever: a grace period is over.
+///
+/// A record that is not in the register yet is pinned after this, with the new word.
+fn is_older_pin(word: Word) -> bool {
+    let all = Local::all();
+    let mut pins = all.iter().filter_map(|local| local.pinned_with());
+    pins.any(|pinned| pinned < word)
 }
 
 /// Frees all objects without the mark of `cycle`, when all others have it: new ones are born with it.

@@ -68,7 +68,10 @@ mod lock;
 mod object;
 mod phase;
 mod root;
+mod seeded;
 mod sight;
+#[cfg(test)]
+mod simulator;
 mod slot;
 mod trace;
 mod tracer;

@@ -260,6 +260,32 @@ impl Local {
     }
 }
 
+#[cfg(test)]
+impl Local {
+    /// A record that is no thread's, for a mutator of the simulator.
+    pub(crate) fn of_simulator() -> &'static Local {
+        Self::acquire()
+    }
+
+    /// Gives back a record of the simulator.
+    pub(crate) fn end_of_simulator(&self) {
+        // Release: as in `release`.
+        self.in_use.store(false, Ordering::Release);
+    }
+
+    /// Calls `f` on this thread as if it were the one with this record.
+    pub(crate) fn act<R>(&'static self, f: impl FnOnce() -> R) -> R {
+        struct Restore(Option<&'static Local>);
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                CURRENT.set(self.0);
+            }
+        }
+        let _restore = Restore(CURRENT.replace(Some(self)));
+        f()
+    }
+}
+
 /// The word of now.
 pub(crate) fn word() -> Word {
     // Acquire: pairs with the Release in `advance`.

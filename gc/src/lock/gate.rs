@@ -32,6 +32,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::Trace;
 use crate::guard::Guard;
+use crate::seeded::bug;
 use crate::tracer::{Access, Tracer};
 
 const FREE: u64 = 0;
@@ -95,7 +96,7 @@ impl Gate {
         }
         let Some(cycle) = g.marking() else { return };
         // Relaxed: written inside the gate only, and we are inside.
-        if self.snapshot.load(Ordering::Relaxed) != cycle + 1 {
+        if self.snapshot.load(Ordering::Relaxed) != cycle + 1 && !bug("no snapshot of locks") {
             // SAFETY: we are inside, so nobody else touches the contents.
             g.shade(unsafe { &*contents });
             // Release: a collector that sees the cycle's number in `visit` finds all contents shaded.

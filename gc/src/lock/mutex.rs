@@ -7,6 +7,7 @@ use std::sync::{PoisonError, TryLockError};
 
 use super::gate::Gate;
 use crate::guard::Guard;
+use crate::seeded::bug;
 use crate::{Trace, Tracer};
 
 /// A mutual exclusion lock whose contents may hold gc pointers.
@@ -120,6 +121,17 @@ impl<T> Mutex<T> {
         }
     }
 
+    /// Returns the contents, locked or not.
+    ///
+    /// # Safety
+    ///
+    /// Nobody changes them meanwhile.
+    #[cfg(test)]
+    pub(crate) unsafe fn peek(&self) -> &T {
+        // SAFETY: the caller vouches for it.
+        unsafe { &*self.contents.get() }
+    }
+
     /// Returns the contents of a lock that nobody else can reach.
     ///
     /// # Panics
@@ -164,6 +176,7 @@ impl<T> Drop for MutexGuard<'_, T> {
     fn drop(&mut self) {
         if let Some(shade) = self.shade
             && self.changed
+            && !bug("no shading of changed locks")
         {
             shade(self.g, self);
         }

@@ -7,6 +7,7 @@ use std::sync::{PoisonError, TryLockError};
 
 use super::gate::Gate;
 use crate::guard::Guard;
+use crate::seeded::bug;
 use crate::{Trace, Tracer};
 
 /// A reader-writer lock whose contents may hold gc pointers.
@@ -201,6 +202,7 @@ impl<T> Drop for RwLockWriteGuard<'_, T> {
     fn drop(&mut self) {
         if let Some(shade) = self.shade
             && self.changed
+            && !bug("no shading of changed locks")
         {
             shade(self.g, self);
         }
