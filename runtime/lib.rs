@@ -18,6 +18,7 @@ pub use sysmon::{Stall, StallKind};
 pub use task::{AbortHandle, JoinError, JoinHandle, TaskId};
 pub use time::Timer;
 
+pub mod gc;
 #[cfg(feature = "hyper")]
 pub mod hyper;
 pub mod net;

@@ -155,6 +155,51 @@ fn pipeline_sums_the_squares() {
 }
 
 #[test]
+fn gc_stack_pops_every_number_once() {
+    let output = Example::command("gc_stack").output().expect("it runs");
+    let sum: u64 = (0..40_000).sum();
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout).trim(),
+        format!("the sum of all numbers popped is {sum}")
+    );
+}
+
+#[test]
+fn gc_graph_changes_a_graph_by_a_thousand_goroutines() {
+    let output = Example::command("gc_graph").output().expect("it runs");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    assert!(stdout.starts_with("1000 goroutines made "), "{stdout}");
+}
+
+#[test]
+fn gc_lru_remembers_what_it_has_computed() {
+    let (server, address) = Example::serve("gc_lru");
+    let ask = |path: &str| {
+        let mut stream = TcpStream::connect(&address).expect("it listens");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        answer
+    };
+    assert!(ask("/fibonacci/90").ends_with("2880067194370816120 computed\n"));
+    assert!(ask("/fibonacci/90").ends_with("2880067194370816120 from the cache\n"));
+    // A hundred others evict it.
+    for n in 91..181 {
+        assert!(ask(&format!("/fibonacci/{n}")).ends_with("computed\n"));
+    }
+    for n in 0..10 {
+        assert!(ask(&format!("/fibonacci/{n}")).ends_with("computed\n"));
+    }
+    assert!(ask("/fibonacci/90").ends_with("computed\n"));
+    assert!(ask("/fibonacci/9").ends_with("34 from the cache\n"));
+    assert!(ask("/fibonacci/181").starts_with("HTTP/1.1 404"));
+    server.interrupt();
+}
+
+#[test]
 fn a_bad_argument_is_a_clear_error() {
     for (name, argument) in [
         ("hello_http", "nowhere"),
@@ -162,6 +207,8 @@ fn a_bad_argument_is_a_clear_error() {
         ("chat", "nowhere"),
         ("crawler", "0"),
         ("pipeline", "many"),
+        ("gc_graph", "many"),
+        ("gc_lru", "nowhere"),
     ] {
         let output = Example::command(name)
             .arg(argument)

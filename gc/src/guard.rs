@@ -1,0 +1,172 @@
+//! Guards: as long as one lives, what its thread can reach is not freed.
+
+use std::cell::Cell;
+use std::fmt;
+use std::marker::PhantomData;
+
+use crate::Gc;
+use crate::local::Local;
+use crate::object::ObjectRef;
+use crate::root::Block;
+use crate::seeded::bug;
+use crate::trace::{Object, Trace};
+use crate::tracer::Tracer;
+
+/// Proof that the current thread is pinned: what it reaches in the heap stays there while the guard lives.
+///
+/// A guard is cheap, and meant to be short: the collector waits for guards at two points of a cycle, while all others go on.
+/// One that is held for long delays the reuse of memory and nothing else. It cannot be sent to another thread nor held
+/// across an `.await`; [`Root`](crate::Root)s can. Guards nest: inner ones cost an increment.
+#[must_use = "the thread is unpinned at once if the guard is dropped"]
+pub struct Guard {
+    local: &'static Local,
+    /// Neither `Send` nor `Sync`: the record is the thread's.
+    _thread: PhantomData<*mut ()>,
+}
+
+/// Pins the current thread.
+///
+/// [`with`] does the same for the time of a closure, and cannot be forgotten.
+///
+/// # Examples
+///
+/// ```
+/// let g = gort_gc::pin();
+/// let seven = g.alloc(7);
+/// assert_eq!(*seven, 7);
+/// ```
+#[inline]
+pub fn pin() -> Guard {
+    Guard::of(Local::current())
+}
+
+/// Calls `f` with the current thread pinned.
+///
+/// # Examples
+///
+/// ```
+/// let seven = gort_gc::with(|g| *g.alloc(7));
+/// assert_eq!(seven, 7);
+/// ```
+#[inline]
+pub fn with<R>(f: impl FnOnce(&Guard) -> R) -> R {
+    f(&pin())
+}
+
+impl Guard {
+    #[inline]
+    fn of(local: &'static Local) -> Self {
+        local.pin();
+        let _thread = PhantomData;
+        Self { local, _thread }
+    }
+
+    /// Moves a value to the heap.
+    ///
+    /// It is dropped and freed some time after it has become unreachable, on another thread, in no particular order, and
+    /// not at all when the process ends before.
+    ///
+    /// A value is black if the cycle is being marked: it will not be traced. So what it holds is shaded here as long as it
+    /// may hold white objects.
+    #[inline]
+    pub fn alloc<'g, T: Object<'g>>(&'g self, value: T) -> Gc<'g, T> {
+        // SAFETY: `Object` asks for it.
+        unsafe { self.alloc_unchecked(value) }
+    }
+
+    /// Moves a value to the heap.
+    ///
+    /// # Safety
+    ///
+    /// `T` is `Send` and `Sync`, under every brand.
+    #[inline]
+    pub(crate) unsafe fn alloc_unchecked<'g, T: Trace<'g>>(&'g self, value: T) -> Gc<'g, T> {
+        let word = self.local.word();
+        if T::NEEDS_TRACE && word.shades_initial() && !bug("no shading of what a new object holds")
+        {
+            self.shade(&value);
+        }
+        let color = if bug("black objects in ARM") && word.shades_new() {
+            word.mark_color()
+        } else {
+            word.alloc_color()
+        };
+        let (object, place) = ObjectRef::new(value, color);
+        crate::local::lock(&self.local.objects).push(object);
+        self.local.count_allocation(object.vtable().size());
+        // SAFETY: the object has been allocated under this guard: it is black, or not before its snapshot.
+        unsafe { Gc::of(place) }
+    }
+
+    /// Ends the pin and begins another, so that the collector need not wait for this guard any longer.
+    ///
+    /// Nothing that was reached through the guard can be used after this. It does nothing if the thread holds other guards.
+    pub fn repin(&mut self) {
+        self.local.repin();
+    }
+
+    /// Where the thread keeps the block that it takes slots for roots from.
+    pub(crate) fn root_block(&self) -> &Cell<Option<&'static Block>> {
+        &self.local.root_block
+    }
+
+    /// The word of the pin, as locks note it.
+    pub(crate) fn word(&self) -> u64 {
+        self.local.word().0
+    }
+
+    /// The number of the cycle, if this pin marks.
+    pub(crate) fn marking(&self) -> Option<u64> {
+        self.local.word().marking()
+    }
+
+    /// Tells whether new pointers must be shaded.
+    pub(crate) fn shades_new(&self) -> bool {
+        let word = self.local.word();
+        let left_out = bug("no shading of new pointers")
+            || bug("shading of new pointers in ARM only") && word.shades_initial();
+        word.shades_new() && !left_out
+    }
+
+    /// Shades all pointers in a value that is owned: no other thread can change it.
+    pub(crate) fn shade<'g, T: Trace<'g>>(&self, value: &T) {
+        value.trace(&mut Tracer::shading(self.local));
+    }
+
+    /// The barrier of a change of `old` to `new`.
+    #[inline]
+    pub(crate) fn barrier(&self, old: impl FnOnce() -> Option<ObjectRef>, new: Option<ObjectRef>) {
+        if self.local.word().shades_old() {
+            self.barrier_slow(old(), new);
+        }
+    }
+
+    #[cold]
+    fn barrier_slow(&self, old: Option<ObjectRef>, new: Option<ObjectRef>) {
+        if let Some(old) = old
+            && !bug("no shading of old pointers")
+        {
+            self.local.shade(old);
+        }
+        if self.shades_new()
+            && let Some(new) = new
+        {
+            self.local.shade(new);
+        }
+    }
+}
+
+impl Drop for Guard {
+    #[inline]
+    fn drop(&mut self) {
+        self.local.unpin();
+    }
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard")
+            .field("word", &self.local.word())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,307 @@
+//! What the collector keeps for each thread, and the register of all of them.
+//!
+//! # Who touches what
+//!
+//! | field of [`Local`] | by whom |
+//! |---|---|
+//! | `state` | written by the owner, read by the collector |
+//! | the cells | the owner, who is one thread at a time |
+//! | `grey`, `objects` | under their locks, which the collector takes once or twice per cycle |
+//!
+//! A record is never freed; when its thread ends it is used by another. One whose thread has ended with a guard that was
+//! leaked is not: the guard may be in use for ever.
+//!
+//! Pinning is Dekker's protocol with the collector. *If ours is first*: the collector sees our state and waits for us. *If
+//! theirs is first*: we see the new word, and publish that.
+
+use std::cell::{Cell, OnceCell};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::collector;
+use crate::object::{List, ObjectRef};
+use crate::phase::Word;
+use crate::root::Block;
+
+/// The word of all threads. Written by the collector.
+static WORD: AtomicU64 = AtomicU64::new(Word::FIRST.0);
+
+/// Bytes that have been allocated since the collector looked last, without what is still in `Local::unreported`.
+static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
+
+/// A thread adds to `ALLOCATED` when it has so many bytes. Thin air.
+const BATCH: usize = 32 * 1024;
+
+/// All records.
+static REGISTER: Mutex<Vec<&'static Local>> = Mutex::new(Vec::new());
+
+/// See the head of the file.
+#[derive(Debug)]
+pub(crate) struct Local {
+    /// 0, or `word << 1 | 1` while the owner is pinned.
+    state: AtomicU64,
+    /// Guards of the owner that are alive.
+    pins: Cell<usize>,
+    /// The word at the outermost pin.
+    word: Cell<Word>,
+    /// The block that the owner takes slots for roots from.
+    pub(crate) root_block: Cell<Option<&'static Block>>,
+    /// Set if the next outermost pin is to wait a little.
+    throttled: Cell<bool>,
+    /// Bytes allocated since they were last added to `ALLOCATED`.
+    unreported: Cell<usize>,
+    in_use: AtomicBool,
+    /// Set if the record is to be given back with the last guard, because the thread's destructor cannot do it.
+    until_unpinned: Cell<bool>,
+    pub(crate) grey: Mutex<Grey>,
+    /// What the owner has allocated since the last sweep.
+    pub(crate) objects: Mutex<List>,
+}
+
+// SAFETY: the cells are the owner's, and there is one at a time: `in_use` hands a record from one thread to the next.
+unsafe impl Sync for Local {}
+
+/// Objects that the owner has shaded and the collector has not traced.
+#[derive(Debug, Default)]
+pub(crate) struct Grey {
+    pub(crate) objects: Vec<ObjectRef>,
+    /// How many have ever been pushed.
+    pub(crate) pushed: u64,
+}
+
+/// Locks what is never held across foreign code, so that its poison means nothing.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The record of the current thread.
+struct Owned(&'static Local);
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        if self.0.pins.get() == 0 {
+            self.0.release();
+        } else {
+            // A guard was leaked, or is in a thread-local that is destroyed after this one.
+            self.0.until_unpinned.set(true);
+        }
+    }
+}
+
+thread_local! {
+    /// The fast way to `OWNED`, without a destructor.
+    static CURRENT: Cell<Option<&'static Local>> = const { Cell::new(None) };
+    static OWNED: OnceCell<Owned> = const { OnceCell::new() };
+}
+
+impl Local {
+    /// Returns the record of the current thread.
+    ///
+    /// When the thread's own has been given back already, because other thread-locals are being destroyed, this returns one
+    /// that is given back with its last guard.
+    #[inline]
+    pub(crate) fn current() -> &'static Local {
+        match CURRENT.get() {
+            Some(local) => local,
+            None => Self::first(),
+        }
+    }
+
+    #[cold]
+    fn first() -> &'static Local {
+        let local = Self::acquire();
+        let owned = OWNED.try_with(|owned| owned.set(Owned(local)).is_ok());
+        local.until_unpinned.set(owned != Ok(true));
+        CURRENT.set(Some(local));
+        local
+    }
+
+    fn acquire() -> &'static Local {
+        let mut register = lock(&REGISTER);
+        // Acquire: pairs with the Release in `release`; the cells are ours after that.
+        let free = register
+            .iter()
+            .find(|local| !local.in_use.swap(true, Ordering::Acquire));
+        if let Some(local) = free {
+            return local;
+        }
+        let local: &'static Local = Box::leak(Box::new(Local {
+            state: AtomicU64::new(0),
+            pins: Cell::new(0),
+            word: Cell::new(Word::FIRST),
+            root_block: Cell::new(None),
+            throttled: Cell::new(false),
+            unreported: Cell::new(0),
+            in_use: AtomicBool::new(true),
+            until_unpinned: Cell::new(false),
+            grey: Mutex::default(),
+            objects: Mutex::new(List::new()),
+        }));
+        register.push(local);
+        local
+    }
+
+    /// Gives the record to the next thread.
+    fn release(&self) {
+        // A destructor that runs after this gets another record, for the time of its guards.
+        CURRENT.set(None);
+        // Release: publishes the cells to the Acquire in `acquire`.
+        self.in_use.store(false, Ordering::Release);
+    }
+
+    /// All records, in a register that nobody can enter meanwhile.
+    pub(crate) fn all() -> MutexGuard<'static, Vec<&'static Local>> {
+        lock(&REGISTER)
+    }
+
+    #[inline]
+    pub(crate) fn pin(&self) {
+        let pins = self.pins.get();
+        if pins == 0 {
+            if self.throttled.take() {
+                // Not pinned, so the collector goes on meanwhile.
+                std::thread::sleep(Duration::from_micros(100));
+            }
+            self.publish();
+        }
+        self.pins.set(pins + 1);
+    }
+
+    #[inline]
+    fn publish(&self) {
+        // Relaxed: a guess, confirmed below.
+        let mut word = WORD.load(Ordering::Relaxed);
+        loop {
+            // Release: a collector that reads this state and not the one of our last unpin is after that all the same.
+            self.state.store(word << 1 | 1, Ordering::Release);
+            // Pairs with the fence in `advance`. If ours is first, the collector sees our state. If theirs is first, we see
+            // the new word below.
+            fence(Ordering::SeqCst);
+            // Acquire: pairs with the Release in `advance`; what comes before a phase comes before those who are in it.
+            let now = WORD.load(Ordering::Acquire);
+            if now == word {
+                break;
+            }
+            word = now;
+        }
+        self.word.set(Word(word));
+    }
+
+    #[inline]
+    pub(crate) fn unpin(&self) {
+        let pins = self.pins.get() - 1;
+        self.pins.set(pins);
+        if pins == 0 {
+            // Release: what was done under the pin comes before what the collector does when it sees this.
+            self.state.store(0, Ordering::Release);
+            if self.until_unpinned.get() {
+                self.release();
+            }
+        }
+    }
+
+    /// Unpins and pins, if there is one guard only.
+    pub(crate) fn repin(&self) {
+        if self.pins.get() == 1 {
+            self.publish();
+        }
+    }
+
+    /// The word at the outermost pin.
+    #[inline]
+    pub(crate) fn word(&self) -> Word {
+        self.word.get()
+    }
+
+    /// Counts what is allocated.
+    #[inline]
+    pub(crate) fn count_allocation(&self, bytes: usize) {
+        let unreported = self.unreported.get() + bytes;
+        if unreported < BATCH {
+            self.unreported.set(unreported);
+            return;
+        }
+        self.unreported.set(0);
+        // Relaxed: a number, not a message.
+        let allocated = ALLOCATED.fetch_add(unreported, Ordering::Relaxed) + unreported;
+        self.throttled.set(collector::after_allocation(allocated));
+    }
+
+    /// The word that the owner is pinned with.
+    pub(crate) fn pinned_with(&self) -> Option<Word> {
+        // Acquire: pairs with the Release in `unpin` and `publish`.
+        let state = self.state.load(Ordering::Acquire);
+        (state != 0).then_some(Word(state >> 1))
+    }
+
+    /// Shades an object for the owner: the collector will trace it in this cycle.
+    #[inline]
+    pub(crate) fn shade(&self, object: ObjectRef) {
+        if object.color() != self.word().mark_color() {
+            self.shade_white(object);
+        }
+    }
+
+    #[cold]
+    fn shade_white(&self, object: ObjectRef) {
+        // Marking, pushing and counting are one step for the collector.
+        let mut grey = lock(&self.grey);
+        object.set_color(self.word().mark_color());
+        if object.vtable().needs_trace {
+            grey.objects.push(object);
+            grey.pushed += 1;
+        }
+    }
+
+    /// Tells whether the current thread is pinned.
+    pub(crate) fn is_pinned() -> bool {
+        CURRENT.get().is_some_and(|local| local.pins.get() > 0)
+    }
+}
+
+#[cfg(test)]
+impl Local {
+    /// A record that is no thread's, for a mutator of the simulator.
+    pub(crate) fn of_simulator() -> &'static Local {
+        Self::acquire()
+    }
+
+    /// Gives back a record of the simulator.
+    pub(crate) fn end_of_simulator(&self) {
+        // Release: as in `release`.
+        self.in_use.store(false, Ordering::Release);
+    }
+
+    /// Calls `f` on this thread as if it were the one with this record.
+    pub(crate) fn act<R>(&'static self, f: impl FnOnce() -> R) -> R {
+        struct Restore(Option<&'static Local>);
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                CURRENT.set(self.0);
+            }
+        }
+        let _restore = Restore(CURRENT.replace(Some(self)));
+        f()
+    }
+}
+
+/// The word of now.
+pub(crate) fn word() -> Word {
+    // Acquire: pairs with the Release in `advance`.
+    Word(WORD.load(Ordering::Acquire))
+}
+
+/// Goes on to the next word. Whoever pins after this either has it, or is seen by the caller with an older one.
+pub(crate) fn advance(word: Word) {
+    // Release: what the collector did comes before what is done under the new word.
+    WORD.store(word.0, Ordering::Release);
+    // Pairs with the fence in `publish`.
+    fence(Ordering::SeqCst);
+}
+
+/// Bytes that have been allocated since the last call, nearly.
+pub(crate) fn take_allocated() -> usize {
+    // Relaxed: a number, not a message.
+    ALLOCATED.swap(0, Ordering::Relaxed)
+}

@@ -1,0 +1,10 @@
+//! A value in the heap borrows nothing.
+
+use gort_gc::Trace;
+
+#[derive(Trace)]
+struct Borrows<'g> {
+    number: &'g u32,
+}
+
+fn main() {}

@@ -1,0 +1,21 @@
+//! The crate may have another name.
+
+extern crate gort_gc as heap;
+
+mod deeper {
+    pub(crate) use heap::*;
+}
+
+#[derive(heap::Trace)]
+#[gc(crate = heap)]
+struct A;
+
+#[derive(heap::Trace)]
+#[gc(crate = crate::deeper)]
+struct B(#[allow(dead_code)] A);
+
+fn main() {
+    heap::with(|g| {
+        g.alloc(B(A));
+    });
+}
