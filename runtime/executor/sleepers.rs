@@ -10,10 +10,14 @@
 //! | 3. reads `wanted`, and wakes somebody | 3. looks at every queue once more |
 
 use std::cell::Cell;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::task::Waker;
 
 use gort_primitives::atomic::{AtomicBool, Ordering, fence};
+use gort_primitives::sync::{Mutex, MutexGuard};
+
+#[cfg(all(test, gort_loom))]
+mod model;
 
 /// The sleeping `run` and `tick` futures of an executor.
 #[derive(Debug)]
