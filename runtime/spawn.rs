@@ -32,15 +32,11 @@ pub(crate) struct Recorded {
 #[inline(always)]
 pub(crate) unsafe fn spawn<B: Body>(rt: &Shared, origin: Origin, body: B) -> Task<B::Output> {
     m::with_here(|here| {
-        if origin.name.is_some() {
-            let life = Life::Born(record(rt, here, origin).g);
-            // SAFETY: the caller's promise.
-            return unsafe { start(rt, here, life, body) };
-        }
-        let life = Life::Unborn {
-            at: origin.at,
-            parent: parent(here),
+        let unborn = match origin.name {
+            None => Life::unborn(origin.at, parent(here)),
+            Some(_) => None,
         };
+        let life = unborn.unwrap_or_else(|| Life::born(record(rt, here, origin).g));
         // SAFETY: the caller's promise.
         unsafe { start(rt, here, life, body) }
     })
@@ -60,7 +56,7 @@ pub(crate) unsafe fn spawn_recorded<B: Body>(
     m::with_here(|here| {
         let recorded = record(rt, here, origin);
         // SAFETY: the caller's promise.
-        let task = unsafe { start(rt, here, Life::Born(recorded.g), body) };
+        let task = unsafe { start(rt, here, Life::born(recorded.g), body) };
         (recorded, task)
     })
 }

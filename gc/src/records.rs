@@ -19,13 +19,29 @@
 use std::alloc::{Layout, handle_alloc_error};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// The size and alignment of a chunk in bytes. Thin air: 32 KiB is eight pages, and some 300 records of gort's.
 pub const CHUNK_BYTES: usize = 32 * 1024;
 
+/// Chunks that are allocated together. An aligned allocation leaves holes before and behind it, which cost a page or two each
+/// when thousands of chunks are made one by one. Pages that are not used yet are not resident.
+const CHUNKS_PER_SLAB: usize = 32;
+
+/// What is left of the newest slab.
+#[derive(Debug)]
+struct Slab {
+    next: *mut u8,
+    chunks: usize,
+}
+
+// SAFETY: it owns the memory that it points to.
+unsafe impl Send for Slab {}
+
 /// An append-only set of type-stable records, each with a hot and a cold part.
 #[derive(Debug)]
 pub struct Records<H: 'static, C: 'static> {
+    slab: Mutex<Slab>,
     /// The newest chunk.
     head: AtomicPtr<Chunk<H, C>>,
     chunks: AtomicUsize,
@@ -62,6 +78,10 @@ impl<H: Default + Sync + 'static, C: Default + Sync + 'static> Records<H, C> {
     #[must_use]
     pub const fn new() -> Self {
         Self {
+            slab: Mutex::new(Slab {
+                next: ptr::null_mut(),
+                chunks: 0,
+            }),
             head: AtomicPtr::new(ptr::null_mut()),
             chunks: AtomicUsize::new(0),
         }
@@ -83,7 +103,7 @@ impl<H: Default + Sync + 'static, C: Default + Sync + 'static> Records<H, C> {
     /// assert_eq!(COUNTERS.capacity(), records.count() + 1);
     /// ```
     pub fn grow(&self) -> impl Iterator<Item = &'static H> + use<H, C> {
-        let chunk = Self::new_chunk();
+        let chunk = self.new_chunk();
         let mut next = self.head.load(Ordering::Relaxed);
         loop {
             // SAFETY: nobody else knows the chunk yet.
@@ -155,17 +175,33 @@ impl<H: Default + Sync + 'static, C: Default + Sync + 'static> Records<H, C> {
         unsafe { cold.as_ref() }
     }
 
-    fn new_chunk() -> NonNull<Chunk<H, C>> {
+    /// Takes the memory of a chunk.
+    fn take_chunk(&self) -> NonNull<u8> {
         let layout = const {
-            match Layout::from_size_align(CHUNK_BYTES, CHUNK_BYTES) {
+            match Layout::from_size_align(CHUNKS_PER_SLAB * CHUNK_BYTES, CHUNK_BYTES) {
                 Ok(layout) => layout,
                 Err(_) => panic!("a chunk's size is a power of two"),
             }
         };
-        // SAFETY: the layout has a size.
-        let Some(bytes) = NonNull::new(unsafe { std::alloc::alloc(layout) }) else {
-            handle_alloc_error(layout)
-        };
+        let mut slab = self.slab.lock().unwrap_or_else(PoisonError::into_inner);
+        if slab.chunks == 0 {
+            // SAFETY: the layout has a size.
+            slab.next = unsafe { std::alloc::alloc(layout) };
+            if slab.next.is_null() {
+                handle_alloc_error(layout);
+            }
+            slab.chunks = CHUNKS_PER_SLAB;
+        }
+        let taken = slab.next;
+        slab.chunks -= 1;
+        // SAFETY: one chunk further is inside the slab, or just behind it.
+        slab.next = unsafe { taken.add(CHUNK_BYTES) };
+        // SAFETY: inside a slab.
+        unsafe { NonNull::new_unchecked(taken) }
+    }
+
+    fn new_chunk(&self) -> NonNull<Chunk<H, C>> {
+        let bytes = self.take_chunk();
         // SAFETY: the offset is within the allocation, and aligned for `H`.
         let hot = unsafe { bytes.add(Self::HOT_OFFSET) }.cast::<H>();
         // SAFETY: the offset is within the allocation, and aligned for `C`.

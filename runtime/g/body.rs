@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::task::{Context, Poll};
 
 use async_task::{Runnable, ScheduleInfo, Task, WithInfo};
@@ -147,44 +147,80 @@ impl<B: Body> Goroutine<B> {
 }
 
 /// The future's part in its record.
+///
+/// One word, because it is part of every parked goroutine. Born: the address of the record, which is even. Not polled yet (see
+/// [`g`](super) for why it has no record): what the record will hold, with the lowest bit set.
+///
+/// ```text
+///  63            32 31          1 0
+/// |  spawn site    |  parent     |1|    the site's address, relative to this program's own; the parent's id
+/// ```
 #[derive(Debug)]
-pub(crate) enum Life {
-    /// Not polled yet: what the record will hold. See [`g`](super) for why it has none.
-    Unborn {
-        at: &'static Location<'static>,
-        parent: u64,
-    },
-    Born(&'static G),
-}
+pub(crate) struct Life(usize);
 
-// The pointers share a word.
-const _: () = assert!(size_of::<Life>() <= 16);
+/// What spawn sites are near to: a constant of this program.
+static NEAR: u8 = 0;
 
 impl Life {
     #[inline(always)]
+    pub(crate) fn born(g: &'static G) -> Self {
+        Self(ptr::from_ref(g).expose_provenance())
+    }
+
+    /// None if the two do not fit into a word: a library that was loaded far away, or a very old process.
+    #[inline(always)]
+    pub(crate) fn unborn(at: &'static Location<'static>, parent: u64) -> Option<Self> {
+        let near = (&raw const NEAR).addr();
+        let at = ptr::from_ref(at).expose_provenance();
+        let offset = i32::try_from(at.wrapping_sub(near).cast_signed()).ok()?;
+        let parent = u32::try_from(parent).ok().filter(|&id| id < 1 << 31)?;
+        let word = u64::from(offset.cast_unsigned()) << 32 | u64::from(parent) << 1 | 1;
+        usize::try_from(word).ok().map(Self)
+    }
+
+    /// The record.
+    #[inline(always)]
+    fn recorded(&self) -> Option<&'static G> {
+        // SAFETY: an even word is the address of a record, from `born`, and records are never freed.
+        (self.0 & 1 == 0).then(|| unsafe { &*ptr::with_exposed_provenance::<G>(self.0) })
+    }
+
+    /// What the record will hold. Only for an odd word.
+    #[inline(always)]
+    fn origin(&self) -> (&'static Location<'static>, u64) {
+        let word = self.0 as u64;
+        let offset = ((word >> 32) as u32).cast_signed();
+        let at = (&raw const NEAR)
+            .addr()
+            .wrapping_add_signed(offset as isize);
+        // SAFETY: the address is that of a `&'static Location`, from `unborn`.
+        let at = unsafe { &*ptr::with_exposed_provenance::<Location<'static>>(at) };
+        (at, word as u32 as u64 >> 1)
+    }
+
+    #[inline(always)]
     fn g(&mut self, here: Here<'_>) -> &'static G {
-        match *self {
-            Self::Born(g) => g,
-            Self::Unborn { at, parent } => {
-                let g = here.free_records().take();
-                let birth = Birth {
-                    id: here.new_id(),
-                    parent,
-                    at,
-                    name: None,
-                };
-                g.begin(here.rt(), birth);
-                *self = Self::Born(g);
-                g
-            }
+        if let Some(g) = self.recorded() {
+            return g;
         }
+        let (at, parent) = self.origin();
+        let g = here.free_records().take();
+        let birth = Birth {
+            id: here.new_id(),
+            parent,
+            at,
+            name: None,
+        };
+        g.begin(here.rt(), birth);
+        *self = Self::born(g);
+        g
     }
 }
 
 impl Drop for Life {
     #[inline]
     fn drop(&mut self) {
-        if let Self::Born(g) = *self {
+        if let Some(g) = self.recorded() {
             g.future_dropped();
         }
     }
@@ -223,4 +259,24 @@ pub(crate) unsafe fn task<B: Body>(
     // SAFETY: the schedule function is Send, Sync and 'static (it holds a pointer to shared memory); for the future the
     // caller vouches.
     unsafe { builder.spawn_unchecked(move |()| future, WithInfo(schedule)) }
+}
+
+#[cfg(all(test, not(gort_loom), target_pointer_width = "64"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spawn_site_and_a_parent_come_back_from_their_word() {
+        let at = Location::caller();
+        for parent in [0, 1, 77, (1 << 31) - 1] {
+            let Some(life) = Life::unborn(at, parent) else {
+                panic!("a test's own code is near, and {parent} is small");
+            };
+            assert!(life.recorded().is_none());
+            let (found, found_parent) = life.origin();
+            assert!(ptr::eq(found, at));
+            assert_eq!(found_parent, parent);
+        }
+        assert!(Life::unborn(at, 1 << 31).is_none(), "it does not fit");
+    }
 }
