@@ -123,6 +123,21 @@ fn a_reset_is_an_error_and_not_a_hang() {
 }
 
 #[test]
+fn closing_a_connection_that_was_reset_is_no_error() {
+    run(async {
+        let (mut client, server) = pair().await?;
+        client.write_all(b"unread").await?;
+        while server.peek(&mut [0; 16]).await? < 6 {}
+        // Closed with bytes that nobody read: the peer is told so by a reset.
+        drop(server);
+        assert!(client.read(&mut [0; 16]).await.is_err());
+        client.close().await?;
+        client.close().await
+    })
+    .unwrap();
+}
+
+#[test]
 fn more_bytes_than_the_buffers_hold_go_through() {
     const SIZE: usize = 16 << 20;
     run(async {

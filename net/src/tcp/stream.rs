@@ -122,6 +122,14 @@ impl TcpStream {
         self.io.get_ref().shutdown(how)
     }
 
+    /// Shuts down the write direction. A connection that the peer has reset has none left: that is closed enough.
+    fn close_write(&self) -> io::Result<()> {
+        match self.shutdown(Shutdown::Write) {
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+            outcome => outcome,
+        }
+    }
+
     /// Receives bytes and leaves them in the socket.
     ///
     /// # Errors
@@ -380,7 +388,7 @@ impl AsyncWrite for TcpStream {
     }
 
     fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.shutdown(Shutdown::Write))
+        Poll::Ready(self.close_write())
     }
 }
 
@@ -409,7 +417,7 @@ impl AsyncWrite for &TcpStream {
     }
 
     fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.shutdown(Shutdown::Write))
+        Poll::Ready(self.close_write())
     }
 }
 
