@@ -1,228 +1,265 @@
-//! Executors that the user's own threads drive: what `async-executor` offers, name for name.
+//! Executors without threads of their own: whoever polls their `run()` or `tick()` futures lends the thread.
 //!
-//! An [`Executor`] has no threads. Each `run()` future is a *seat*: it has a ring of its own, as an M of the runtime has, which
-//! the tasks that it polls push into, and which other seats, `tick` and `try_tick` steal from. A `run()` future may be polled once and then be
-//! moved, parked or dropped, so nothing about it may rest on the thread: the seat is the thread's for the length of one poll, and a seat that goes gives its
-//! ring to the global queue. (async-executor shipped local queues twice and took them back twice over this.)
+//! The face of async-executor 1.14, and its semantics: tasks may borrow, futures of `run()` may be polled once, parked, moved to
+//! another thread, nested and dropped, and a `tick()` finds every task. Below it are queues of gort's own kind.
 //!
-//! The schedule function only queues. It never runs or drops a task: it may be called on a thread to which the task must not go.
+//! | | |
+//! |---|---|
+//! | `state.rs` | what tasks and drivers of an [`Executor`] share; where a task is at any time; how the executor ends |
+//! | `seat.rs` | what a `run()` future holds: a ring, and numbers that only it writes |
+//! | `sleepers.rs` | who sleeps, and who wakes whom |
+//! | `pending.rs` | the wakers of tasks that wait, for the end |
+//! | `visitors.rs` | why the state is not freed under a thread that wakes a task |
+//! | `run.rs`, `body.rs` | the futures of drivers, and of tasks |
+//! | `local.rs` | [`LocalExecutor`], the same for one thread |
+//! | `leaked.rs` | executors that are never dropped |
 
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::ptr;
-use std::sync::Arc;
+use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use async_task::Task;
 
-use run::{Run, Tick};
+use run::{Run, Source, Tick};
 use state::State;
 
+pub use leaked::{StaticExecutor, StaticLocalExecutor};
 pub use local::LocalExecutor;
-pub use statics::{StaticExecutor, StaticLocalExecutor};
 
+mod body;
+mod leaked;
 mod local;
+mod pending;
 mod run;
+mod seat;
 mod sleepers;
 mod state;
-mod statics;
+mod visitors;
 
-/// An executor for tasks that may run on any thread.
+/// An executor that any number of threads drive, and whose tasks may borrow what outlives it.
 ///
-/// It runs nothing by itself: threads that [`run`](Executor::run) it, or call [`tick`](Executor::tick), do. Tasks may borrow what outlives the executor. Dropping
-/// it cancels the tasks that have not ended.
+/// It has no threads. Tasks run while somebody polls [`run`](Self::run) or [`tick`](Self::tick) or calls
+/// [`try_tick`](Self::try_tick). A task that is woken or spawned by a task goes to the queue of the `run()` that runs it; others
+/// steal it from there.
 ///
-/// The interface and its meaning are those of `async_executor::Executor`.
+/// Dropping the executor cancels its tasks: every unfinished future is dropped before `drop` returns. Awaiting the
+/// [`Task`] of one of them panics afterwards, and [`Task::fallible`] gives `None`.
 ///
 /// # Examples
 ///
 /// ```
-/// use gort::Executor;
+/// let numbers = [1, 2, 3];
+/// let ex = gort::Executor::new();
+/// // The task borrows.
+/// let sum = ex.spawn(async { numbers.iter().sum::<i32>() });
+/// assert_eq!(gort::block_on(ex.run(sum)), 6);
+/// ```
 ///
-/// let name = String::from("gort");
-/// let ex = Executor::new();
-/// let task = ex.spawn(async { name.len() });
-/// assert_eq!(gort::block_on(ex.run(task)), 4);
+/// Two threads:
+///
+/// ```
+/// use futures_lite::future;
+///
+/// static EX: gort::Executor<'static> = gort::Executor::new();
+///
+/// // A thread that is left to itself.
+/// std::thread::spawn(|| gort::block_on(EX.run(future::pending::<()>())));
+/// assert_eq!(gort::block_on(EX.spawn(async { 42 })), 42);
 /// ```
 pub struct Executor<'a> {
-    /// An `Arc<State>` in raw form, made at the first use so that `new` can be const.
+    /// Null until first used, so that `new` can be const.
     state: AtomicPtr<State>,
-    /// Invariant in `'a`, and neither `Send` nor `Sync` by itself.
-    _tasks: PhantomData<UnsafeCell<&'a ()>>,
+    /// Makes `'a` invariant.
+    _borrows: PhantomData<UnsafeCell<&'a ()>>,
 }
 
-// SAFETY: the state is shared memory made for that; tasks are Send.
+// SAFETY: a state is Sync, and the tasks in it are Send.
 unsafe impl Send for Executor<'_> {}
-// SAFETY: as for Send.
+// SAFETY: as above.
 unsafe impl Sync for Executor<'_> {}
 
 impl UnwindSafe for Executor<'_> {}
 impl RefUnwindSafe for Executor<'_> {}
 
 impl<'a> Executor<'a> {
-    /// Creates an executor.
+    /// Creates an executor. Allocates nothing until it is used.
     ///
     /// # Examples
     ///
     /// ```
-    /// let ex = gort::Executor::new();
-    /// assert!(ex.is_empty());
+    /// static EX: gort::Executor<'static> = gort::Executor::new();
+    /// assert!(EX.is_empty());
     /// ```
     #[must_use]
     pub const fn new() -> Self {
         Self {
             state: AtomicPtr::new(ptr::null_mut()),
-            _tasks: PhantomData,
+            _borrows: PhantomData,
         }
     }
 
-    /// Returns whether there are no tasks that have not ended.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.state().active.is_empty()
-    }
-
-    /// Spawns a task.
+    /// Returns whether there are no unfinished tasks.
     ///
     /// # Examples
     ///
     /// ```
     /// let ex = gort::Executor::new();
-    /// let task = ex.spawn(async { println!("hello") });
-    /// gort::block_on(ex.run(task));
-    /// ```
-    pub fn spawn<T: Send + 'a>(&self, future: impl Future<Output = T> + Send + 'a) -> Task<T> {
-        let state = self.share();
-        // SAFETY: the future is Send, and the executor, which may not outlive what the future borrows, drops it in its own
-        // destructor at the latest.
-        let (runnable, task) = unsafe { state::spawn(state, future) };
-        self.state().schedule(runnable);
-        task
-    }
-
-    /// Spawns many tasks, and puts their handles into `handles`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let ex = gort::Executor::new();
-    /// let mut tasks = Vec::new();
-    /// ex.spawn_many([std::future::ready(1), std::future::ready(2)], &mut tasks);
-    /// let sum = gort::block_on(ex.run(async {
-    ///     let mut sum = 0;
-    ///     for task in tasks {
-    ///         sum += task.await;
-    ///     }
-    ///     sum
-    /// }));
-    /// assert_eq!(sum, 3);
-    /// ```
-    pub fn spawn_many<T: Send + 'a, F: Future<Output = T> + Send + 'a>(
-        &self,
-        futures: impl IntoIterator<Item = F>,
-        handles: &mut impl Extend<Task<F::Output>>,
-    ) {
-        handles.extend(futures.into_iter().map(|future| self.spawn(future)));
-    }
-
-    /// Runs one task that is ready, if there is one. Returns whether there was.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let ex = gort::Executor::new();
-    /// assert!(!ex.try_tick());
-    /// let _task = ex.spawn(async {});
+    /// let task = ex.spawn(async {});
+    /// assert!(!ex.is_empty());
     /// assert!(ex.try_tick());
+    /// assert!(ex.is_empty());
+    /// # drop(task);
     /// ```
-    pub fn try_tick(&self) -> bool {
-        self.state().try_tick()
+    pub fn is_empty(&self) -> bool {
+        self.existing().is_none_or(|state| state.unfinished() == 0)
     }
 
-    /// Runs one task, waiting until one is ready.
+    /// Spawns a task. It is queued, and runs when the executor does.
     ///
-    /// # Cancel safety
-    ///
-    /// A tick that is dropped has run no task, and passes a wake-up that it has had to another.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let ex = gort::Executor::new();
-    /// let _task = ex.spawn(async {});
-    /// gort::block_on(ex.tick());
-    /// ```
-    pub async fn tick(&self) {
-        Tick::new(self.state()).await;
-    }
-
-    /// Runs tasks until `future` is ready, and returns its output.
-    ///
-    /// # Cancel safety
-    ///
-    /// Tasks that wait in this future's ring go to the others when it is dropped.
+    /// Dropping the [`Task`] cancels it; [`Task::detach`] lets it run on. A panic of the task is raised again from
+    /// whoever awaits the handle, and never from `run`, `tick` or `try_tick`.
     ///
     /// # Examples
     ///
     /// ```
     /// let ex = gort::Executor::new();
     /// let task = ex.spawn(async { 1 + 2 });
-    /// let sum = gort::block_on(ex.run(async { task.await * 2 }));
-    /// assert_eq!(sum, 6);
+    /// assert_eq!(gort::block_on(ex.run(task)), 3);
+    /// ```
+    pub fn spawn<T: Send + 'a>(&self, future: impl Future<Output = T> + Send + 'a) -> Task<T> {
+        // SAFETY: the future is Send, and what it borrows outlives the executor.
+        unsafe { self.state().spawn(future) }
+    }
+
+    /// Spawns a task for each future of an iterator, and appends the handles to `handles`.
+    ///
+    /// Tasks start to run before the iterator ends. If it panics, those that it gave are spawned.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::future::ready;
+    ///
+    /// let ex = gort::Executor::new();
+    /// let mut tasks = Vec::new();
+    /// ex.spawn_many((0..3).map(ready), &mut tasks);
+    /// gort::block_on(ex.run(async {
+    ///     for (n, task) in tasks.into_iter().enumerate() {
+    ///         assert_eq!(task.await, n);
+    ///     }
+    /// }));
+    /// ```
+    pub fn spawn_many<T: Send + 'a, F: Future<Output = T> + Send + 'a>(
+        &self,
+        futures: impl IntoIterator<Item = F>,
+        handles: &mut impl Extend<Task<F::Output>>,
+    ) {
+        let state = self.state();
+        // SAFETY: as in `spawn`.
+        handles.extend(
+            futures
+                .into_iter()
+                .map(|future| unsafe { state.spawn(future) }),
+        );
+    }
+
+    /// Runs one task if one is ready. Returns whether it did.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let ex = gort::Executor::new();
+    /// assert!(!ex.try_tick());
+    /// ex.spawn(async {}).detach();
+    /// assert!(ex.try_tick());
+    /// ```
+    pub fn try_tick(&self) -> bool {
+        self.existing().is_some_and(try_tick)
+    }
+
+    /// Waits until a task is ready, and runs it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it has run a task, it has not taken any.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let ex = gort::Executor::new();
+    /// ex.spawn(async {}).detach();
+    /// gort::block_on(ex.tick());
+    /// assert!(ex.is_empty());
+    /// ```
+    pub async fn tick(&self) {
+        Tick::new(self.state()).await;
+    }
+
+    /// Runs tasks until `future` ends, and returns its output.
+    ///
+    /// `future` is polled on its own, not as a task: it need not be `Send` or `'static`. Any number of such calls may run at the same
+    /// time, on any threads, one inside another.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the returned future drops `future`. Tasks stay with the executor.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let ex = gort::Executor::new();
+    /// let task = ex.spawn(async { 1 + 2 });
+    /// let doubled = gort::block_on(ex.run(async { task.await * 2 }));
+    /// assert_eq!(doubled, 6);
     /// ```
     pub async fn run<T>(&self, future: impl Future<Output = T>) -> T {
         Run::new(self.state(), future).await
     }
 
-    /// Turns this into an executor that is never dropped, and whose tasks need not be kept track of. Tasks there are stay with it.
-    #[must_use]
-    pub fn leak(self) -> &'static StaticExecutor {
-        let state = self.share();
-        std::mem::forget(self);
-        Box::leak(Box::new(StaticExecutor::of(state)))
-    }
-
-    #[inline]
-    fn state(&self) -> &State {
-        // Acquire: pairs with the Release in `make_state`.
+    fn existing(&self) -> Option<&State> {
+        // Acquire: pairs with the Release in `allocate`.
         let state = self.state.load(Ordering::Acquire);
-        let state = if state.is_null() {
-            self.make_state()
-        } else {
-            state
-        };
-        // SAFETY: from `Arc::into_raw`; the executor owns that reference until it is dropped.
-        unsafe { &*state }
+        // SAFETY: a state lives as long as its executor.
+        unsafe { state.as_ref() }
     }
 
-    /// A reference of its own.
-    fn share(&self) -> Arc<State> {
-        let state = ptr::from_ref(self.state());
-        // SAFETY: as in `state`.
-        unsafe { Arc::increment_strong_count(state) };
-        // SAFETY: that is the reference just counted.
-        unsafe { Arc::from_raw(state) }
+    fn state(&self) -> &State {
+        self.existing().unwrap_or_else(|| self.allocate())
     }
 
     #[cold]
-    fn make_state(&self) -> *mut State {
-        let new = Arc::into_raw(Arc::new(State::new())).cast_mut();
-        // Release: publishes the state. Acquire: if another thread was faster, its state is used.
-        match self.state.compare_exchange(
+    fn allocate(&self) -> &State {
+        let new = State::new();
+        let set = self.state.compare_exchange(
             ptr::null_mut(),
-            new,
+            new.as_ptr(),
+            // Release: publishes the state to the Acquire in `existing`.
             Ordering::Release,
+            // Acquire: as in `existing`, for the state of who was faster.
             Ordering::Acquire,
-        ) {
+        );
+        let state = match set {
             Ok(_) => new,
             Err(theirs) => {
-                // SAFETY: ours, from `into_raw` above, and nobody has seen it.
-                drop(unsafe { Arc::from_raw(new) });
-                theirs
+                // SAFETY: nobody has seen ours.
+                unsafe { State::end(new) };
+                NonNull::new(theirs).expect("only replaced once")
             }
+        };
+        // SAFETY: a state lives as long as its executor.
+        unsafe { state.as_ref() }
+    }
+}
+
+impl Drop for Executor<'_> {
+    fn drop(&mut self) {
+        if let Some(state) = NonNull::new(*self.state.get_mut()) {
+            // SAFETY: the executor is ours alone: no future of it is being polled, and this is the end.
+            unsafe { State::end(state) };
         }
     }
 }
@@ -233,26 +270,31 @@ impl Default for Executor<'_> {
     }
 }
 
-impl Drop for Executor<'_> {
-    fn drop(&mut self) {
-        let state = *self.state.get_mut();
-        if state.is_null() {
-            return;
-        }
-        // SAFETY: the executor's own reference, given back once.
-        let state = unsafe { Arc::from_raw(state) };
-        state.cancel_all();
+impl fmt::Debug for Executor<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug("Executor", self.existing(), f)
     }
 }
 
-impl fmt::Debug for Executor<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.state.load(Ordering::Acquire);
-        let mut debug = f.debug_struct("Executor");
-        // SAFETY: as in `state`.
-        match unsafe { state.as_ref() } {
-            None => debug.field("tasks", &0).finish(),
-            Some(state) => state.describe(&mut debug),
-        }
-    }
+fn try_tick<S: Source>(source: &S) -> bool {
+    let runnable = source.take_any();
+    runnable.map(|runnable| runnable.run()).is_some()
+}
+
+fn debug(name: &str, state: Option<&State>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let Some(state) = state else {
+        return debug_unused(name, f);
+    };
+    f.debug_struct(name)
+        .field("tasks", &state.unfinished())
+        .field("global_queue", &state.global_len())
+        .field("local_queues", &state.local_lens())
+        .field("sleepers", &state.sleepers.len())
+        .finish()
+}
+
+fn debug_unused(name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.debug_tuple(name)
+        .field(&format_args!("<uninitialized>"))
+        .finish()
 }

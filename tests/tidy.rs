@@ -12,6 +12,8 @@ const LEAVES: &[(&str, &[&str])] = &[
     ("park", &[]),
     ("idle", &[]),
     ("inject", &[]),
+    // Its documentation names a type of the crate's root.
+    ("executor", &["Executor"]),
     ("runq", &["inject"]),
     ("drive", &["park", "time"]),
     ("time", &["drive", "sysmon", "task"]),

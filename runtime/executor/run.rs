@@ -1,197 +1,150 @@
-//! The futures that run an executor's tasks.
+//! The futures behind `tick()` and `run()`, for both kinds of executor.
 
-use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
-use std::ptr;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use async_task::Runnable;
-use crossbeam_deque::Worker;
 use pin_project_lite::pin_project;
 
-use super::sleepers::{Look, Name};
-use super::state::State;
+use super::sleepers::{Place, Sleepers};
 
-/// Tasks that one poll of a `run` future runs before it lets its thread do other things. From async-executor.
-const TASKS_PER_POLL: usize = 200;
+/// How many tasks a poll of `run()` runs before it lets its caller do something else. Borrowed from async-executor.
+const TURN: usize = 200;
 
-/// How often the global queue comes first. From Go.
-const GLOBAL_EVERY: u32 = 61;
+/// What the futures take tasks from.
+pub(super) trait Source {
+    /// What a `run()` future holds from its first poll to its end.
+    type Seat;
+    /// What it holds during a poll.
+    type Seated<'p>
+    where
+        Self: 'p;
 
-thread_local! {
-    /// The seat whose poll this thread is in, innermost.
-    static SEAT: Cell<(*const State, *const Worker<Runnable>)> = const { Cell::new((ptr::null(), ptr::null())) };
+    fn claim(&self) -> Self::Seat;
+
+    /// Makes the seat the current one of this thread.
+    ///
+    /// The caller keeps the guard on its stack.
+    fn sit(seat: &Self::Seat) -> Self::Seated<'_>;
+
+    /// Finds a task for the holder of a seat: in its own queue, or in any other.
+    fn take(&self, seat: &Self::Seat) -> Option<Runnable>;
+
+    /// Finds a task in any queue.
+    fn take_any(&self) -> Option<Runnable>;
+
+    /// Whether any queue holds a task.
+    fn has_work(&self) -> bool;
+
+    fn sleepers(&self) -> &Sleepers;
 }
 
-/// Calls `f` with the ring of the seat that this thread is polling, if it belongs to `state`.
-#[inline]
-pub(super) fn with_seat<R>(state: &State, f: impl FnOnce(Option<&Worker<Runnable>>) -> R) -> R {
-    let (of, ring) = SEAT
-        .try_with(Cell::get)
-        .unwrap_or((ptr::null(), ptr::null()));
-    if !ptr::eq(of, state) {
-        return f(None);
-    }
-    // SAFETY: `Sitting` puts the ring there for the length of a poll on this thread, during which the seat stays where it is. The ring's owner's end is used by this thread alone.
-    f(Some(unsafe { &*ring }))
+/// One future's place among the sleepers.
+#[derive(Debug)]
+struct Sleep<'s, S: Source> {
+    source: &'s S,
+    place: Place,
 }
 
-/// The length of a poll.
-struct Sitting((*const State, *const Worker<Runnable>));
-
-impl Sitting {
-    fn begin(state: &State, ring: &Worker<Runnable>) -> Self {
-        Self(SEAT.replace((state, ring)))
-    }
-}
-
-impl Drop for Sitting {
-    fn drop(&mut self) {
-        SEAT.set(self.0);
-    }
-}
-
-/// A wait for one task, without a seat.
-pub(super) struct Tick<'e> {
-    state: &'e State,
-    name: Name,
-}
-
-impl<'e> Tick<'e> {
-    pub(super) fn new(state: &'e State) -> Self {
+impl<'s, S: Source> Sleep<'s, S> {
+    fn new(source: &'s S) -> Self {
         Self {
-            state,
-            name: Name::default(),
+            source,
+            place: Place::default(),
+        }
+    }
+
+    /// Takes a task by `take`, or puts the future to sleep.
+    #[inline]
+    fn poll_take(
+        &mut self,
+        cx: &Context<'_>,
+        mut take: impl FnMut(&S) -> Option<Runnable>,
+    ) -> Poll<Runnable> {
+        loop {
+            if let Some(runnable) = take(self.source) {
+                // Another may have to continue where we stop to look: the wake-up that we used up may have been for a task
+                // that we did not find.
+                if self.source.sleepers().withdraw(&mut self.place) && self.source.has_work() {
+                    self.source.sleepers().wake_one();
+                }
+                return Poll::Ready(runnable);
+            }
+            if !self.source.sleepers().announce(&mut self.place, cx.waker()) {
+                return Poll::Pending;
+            }
         }
     }
 }
 
-impl Future for Tick<'_> {
+impl<S: Source> Drop for Sleep<'_, S> {
+    fn drop(&mut self) {
+        if self.source.sleepers().withdraw(&mut self.place) {
+            self.source.sleepers().wake_one();
+        }
+    }
+}
+
+/// The future of `tick()`.
+pub(super) struct Tick<'s, S: Source>(Sleep<'s, S>);
+
+impl<'s, S: Source> Tick<'s, S> {
+    pub(super) fn new(source: &'s S) -> Self {
+        Self(Sleep::new(source))
+    }
+}
+
+impl<S: Source> Future for Tick<'_, S> {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let state = self.state;
-        let runnable = ready!(find(state, &self.name, cx, || state.take()));
-        runnable.run();
-        Poll::Ready(())
-    }
-}
-
-impl Drop for Tick<'_> {
-    fn drop(&mut self) {
-        leave(self.state, &self.name);
-    }
-}
-
-/// Looks for a task, and sleeps if there is none.
-#[inline]
-fn find(
-    state: &State,
-    name: &Name,
-    cx: &mut Context<'_>,
-    search: impl Fn() -> Option<Runnable>,
-) -> Poll<Runnable> {
-    loop {
-        if let Some(runnable) = search() {
-            if state.sleepers.wake_up(name) && state.has_work() {
-                // Others relied on us, and this one may take long.
-                state.notify();
-            }
-            return Poll::Ready(runnable);
-        }
-        if state.sleepers.sleep(name, cx.waker()) == Look::No {
-            return Poll::Pending;
-        }
-    }
-}
-
-/// Passes on a wake-up that came for somebody who goes.
-fn leave(state: &State, name: &Name) {
-    if state.sleepers.wake_up(name) {
-        state.notify();
-    }
-}
-
-/// The part of a `run` future that is registered with the executor.
-struct Seat<'e> {
-    state: &'e State,
-    name: u64,
-    ring: Worker<Runnable>,
-    sleeper: Name,
-    turn: Cell<u32>,
-}
-
-impl Seat<'_> {
-    /// Runs tasks for one poll. By a shared reference: tasks that are polled reach the ring too.
-    fn run_some(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let (state, ring, name) = (self.state, &self.ring, self.name);
-        for _ in 0..TASKS_PER_POLL {
-            let turn = self.turn.get().wrapping_add(1);
-            self.turn.set(turn);
-            let search = || {
-                let first = turn
-                    .is_multiple_of(GLOBAL_EVERY)
-                    .then(|| state.take_global())
-                    .flatten();
-                first
-                    .or_else(|| ring.pop())
-                    .or_else(|| state.take_batch(ring))
-                    .or_else(|| state.steal(name, ring))
-            };
-            let runnable = ready!(find(state, &self.sleeper, cx, search));
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.poll_take(cx, S::take_any).map(|runnable| {
             runnable.run();
-        }
-        // The thread may have other things to do.
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    }
-}
-
-impl Drop for Seat<'_> {
-    fn drop(&mut self) {
-        self.state.close_seat(self.name, &self.ring);
-        leave(self.state, &self.sleeper);
+        })
     }
 }
 
 pin_project! {
-    /// Runs tasks until a future is ready.
-    pub(super) struct Run<'e, F> {
-        // Dropped before the seat: what its destructor makes ready goes to the others.
+    /// The future of `run()`.
+    pub(super) struct Run<'s, S: Source, F> {
         #[pin]
         future: F,
-        seat: Seat<'e>,
+        // Before the seat: what leaves its queue must wake another, not this one.
+        sleep: Sleep<'s, S>,
+        seat: Option<S::Seat>,
     }
 }
 
-impl<'e, F> Run<'e, F> {
-    pub(super) fn new(state: &'e State, future: F) -> Self {
-        let (name, ring) = state.open_seat();
+impl<'s, S: Source, F> Run<'s, S, F> {
+    pub(super) fn new(source: &'s S, future: F) -> Self {
         Self {
             future,
-            seat: Seat {
-                state,
-                name,
-                ring,
-                sleeper: Name::default(),
-                turn: Cell::new(0),
-            },
+            sleep: Sleep::new(source),
+            seat: None,
         }
     }
 }
 
-impl<F: Future> Future for Run<'_, F> {
+impl<S: Source, F: Future> Future for Run<'_, S, F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let seat: &Seat<'_> = this.seat;
-        let _sitting = Sitting::begin(seat.state, &seat.ring);
+        let seat = &*this.seat.get_or_insert_with(|| this.sleep.source.claim());
+        let _seated = S::sit(seat);
         if let Poll::Ready(output) = this.future.poll(cx) {
             return Poll::Ready(output);
         }
-        ready!(seat.run_some(cx));
+        for _ in 0..TURN {
+            match this.sleep.poll_take(cx, |source| source.take(seat)) {
+                Poll::Ready(runnable) => {
+                    runnable.run();
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        cx.waker().wake_by_ref();
         Poll::Pending
     }
 }

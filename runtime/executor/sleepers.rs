@@ -1,148 +1,212 @@
-//! Who waits for a task of an executor.
+//! Who sleeps: the wakers of the `run()` and `tick()` futures that found nothing to do.
 //!
-//! One wake-up is on its way at a time: who is woken finds a task, and wakes the next. A future that was woken and is dropped before it is
-//! polled passes the wake-up on.
+//! # No work is left behind
 //!
-//! | who queues a task | who is about to sleep |
+//! | a thread that pushes a task | a future that goes to sleep |
 //! |---|---|
-//! | 1. pushes it | 1. adds its waker; `wanted` is true from then on, unless somebody is on the way |
+//! | 1. pushes it into any queue | 1. puts its waker into the list |
 //! | 2. fence (SeqCst) | 2. fence (SeqCst) |
-//! | 3. reads `wanted`, and wakes somebody | 3. looks at every queue once more |
+//! | 3. reads the number of sleepers, wakes one | 3. looks at every queue |
+//!
+//! If the push's fence is first, the sleeper finds the task at 3. If the sleeper's is first, the pusher sees it at 3 and wakes
+//! it or another. A task that moves from one queue to another is pushed again, with all three steps.
+//!
+//! A wake-up that was used up must not be lost: who finds its place in the list taken, because it was woken, wakes the next
+//! sleeper if there is more to do, or if it is dropped.
+//!
+//! Who is woken is out of the list, so one future that is woken and never polled again keeps back one wake-up, not all that
+//! follow. Rejected: async-executor's flag "somebody was woken and has not looked yet", which saves wake-ups in a burst but
+//! stops them all while that future is parked. The last to fall asleep is woken first: it is the likeliest to be polled soon.
 
-use std::cell::Cell;
-use std::sync::PoisonError;
 use std::task::Waker;
 
-use gort_primitives::atomic::{AtomicBool, Ordering, fence};
+use gort_primitives::atomic::{AtomicUsize, Ordering, fence};
 use gort_primitives::sync::{Mutex, MutexGuard};
 
 #[cfg(all(test, gort_loom))]
 mod model;
 
-/// The sleeping `run` and `tick` futures of an executor.
+/// The list of sleepers.
 #[derive(Debug)]
 pub(super) struct Sleepers {
-    /// Whether somebody sleeps and nobody is on the way.
-    wanted: AtomicBool,
+    /// The length of the list. Written under its lock.
+    waiting: AtomicUsize,
     list: Mutex<List>,
 }
 
 #[derive(Debug)]
 struct List {
-    wakers: Vec<(u64, Waker)>,
-    /// Woken and not polled since.
-    woken: usize,
-    next: u64,
+    last_key: u64,
+    sleepers: Vec<(u64, Waker)>,
 }
 
-/// A sleeper's name. 0 is nobody's.
+/// The place of one future in the list: a number, or 0 while it is awake.
 #[derive(Debug, Default)]
-pub(super) struct Name(Cell<u64>);
+pub(super) struct Place(u64);
 
 impl Sleepers {
     pub(super) fn new() -> Self {
         Self {
-            wanted: AtomicBool::new(false),
+            waiting: AtomicUsize::new(0),
             list: Mutex::new(List {
-                wakers: Vec::new(),
-                woken: 0,
-                next: 1,
+                last_key: 0,
+                sleepers: Vec::new(),
             }),
         }
     }
 
-    pub(super) fn count(&self) -> usize {
-        self.lock().wakers.len()
-    }
-
     fn lock(&self) -> MutexGuard<'_, List> {
-        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+        self.list.lock().expect("leaf lock")
     }
 
-    fn update(&self, list: &List) {
-        let wanted = !list.wakers.is_empty() && list.woken == 0;
-        // SeqCst is given by the fences around; the lock orders the stores.
-        self.wanted.store(wanted, Ordering::Relaxed);
+    fn set_waiting(&self, list: &List) {
+        // Relaxed: the fences of the module's table order it against the queues.
+        self.waiting.store(list.sleepers.len(), Ordering::Relaxed);
     }
 
-    /// Announces that `name` sleeps with `waker`. The caller looks at the queues once more if it is told to.
-    pub(super) fn sleep(&self, name: &Name, waker: &Waker) -> Look {
-        let mut list = self.lock();
-        let known = list
-            .wakers
-            .iter_mut()
-            .find(|(other, _)| *other == name.0.get());
-        if let Some((_, old)) = known {
-            if !old.will_wake(waker) {
-                let old = std::mem::replace(old, waker.clone());
-                drop(list);
-                drop(old);
-            }
-            return Look::No;
-        }
-        if name.0.get() != 0 {
-            // It was woken, and has found nothing.
-            list.woken -= 1;
-        }
-        let new = list.next;
-        list.next += 1;
-        list.wakers.push((new, waker.clone()));
-        name.0.set(new);
-        self.update(&list);
-        drop(list);
-        // SeqCst: step 2 of the right column.
-        fence(Ordering::SeqCst);
-        Look::Again
-    }
-
-    /// Ends the sleep of `name`, who is awake. Returns whether somebody had woken it.
+    /// The number of sleepers, as it was a moment ago.
     #[inline]
-    pub(super) fn wake_up(&self, name: &Name) -> bool {
-        let old = name.0.take();
-        old != 0 && self.wake_up_slow(old)
+    pub(super) fn len(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 
-    #[cold]
-    fn wake_up_slow(&self, old: u64) -> bool {
-        let mut list = self.lock();
-        let at = list.wakers.iter().position(|(other, _)| *other == old);
-        let waker = at.map(|at| list.wakers.swap_remove(at).1);
-        if waker.is_none() {
-            list.woken -= 1;
-        }
-        self.update(&list);
-        drop(list);
-        waker.is_none()
-    }
-
-    /// Wakes one sleeper if there is one and nobody is on the way. A SeqCst fence comes between the push and this.
+    /// Wakes a sleeper, if there is one, for a task that was just pushed.
     #[inline]
     pub(super) fn wake_one(&self) {
-        if self.wanted.load(Ordering::Relaxed) {
-            self.wake_one_slow();
+        if let Some(sleeper) = self.take_one() {
+            sleeper.wake();
+        }
+    }
+
+    /// As [`wake_one`](Self::wake_one), but leaves the waking to the caller.
+    #[inline]
+    pub(super) fn take_one(&self) -> Option<Waker> {
+        // SeqCst: step 2 of the left column; pairs with the fence in `announce`.
+        fence(Ordering::SeqCst);
+        self.take_one_unfenced()
+    }
+
+    /// As [`take_one`](Self::take_one), for a task that was pushed by the only thread whose sleepers look at that queue.
+    #[inline]
+    pub(super) fn take_one_unfenced(&self) -> Option<Waker> {
+        if self.len() == 0 {
+            return None;
+        }
+        self.take_last()
+    }
+
+    #[cold]
+    fn take_last(&self) -> Option<Waker> {
+        let mut list = self.lock();
+        let last = list.sleepers.pop();
+        self.set_waiting(&list);
+        last.map(|(_, waker)| waker)
+    }
+
+    /// Puts a future that found nothing into the list. Returns whether it must look once more before it sleeps.
+    #[must_use]
+    pub(super) fn announce(&self, place: &mut Place, waker: &Waker) -> bool {
+        // Cloned and dropped without the lock.
+        let mut waker = waker.clone();
+        let mut list = self.lock();
+        if let Some((_, old)) = list.sleepers.iter_mut().find(|(key, _)| *key == place.0) {
+            if !old.will_wake(&waker) {
+                std::mem::swap(old, &mut waker);
+            }
+            drop(list);
+            return false;
+        }
+        list.last_key += 1;
+        *place = Place(list.last_key);
+        let entry = (list.last_key, waker);
+        list.sleepers.push(entry);
+        self.set_waiting(&list);
+        drop(list);
+        // SeqCst: step 2 of the right column; pairs with the fence in `wake_one`.
+        fence(Ordering::SeqCst);
+        true
+    }
+
+    /// Takes a future that has something to do, or is dropped, out of the list. Returns whether it had been woken.
+    #[must_use]
+    #[inline]
+    pub(super) fn withdraw(&self, place: &mut Place) -> bool {
+        match std::mem::take(place) {
+            Place(0) => false,
+            Place(key) => self.withdraw_slow(key),
         }
     }
 
     #[cold]
-    fn wake_one_slow(&self) {
+    fn withdraw_slow(&self, key: u64) -> bool {
         let mut list = self.lock();
-        if list.woken > 0 {
-            return;
-        }
-        let Some((_, waker)) = list.wakers.pop() else {
-            return;
-        };
-        list.woken += 1;
-        self.update(&list);
+        let at = list.sleepers.iter().position(|(other, _)| *other == key);
+        let gone = at.map(|at| list.sleepers.remove(at));
+        self.set_waiting(&list);
         drop(list);
-        waker.wake();
+        gone.is_none()
+    }
+
+    /// Forgets all sleepers.
+    pub(super) fn clear(&self) {
+        let mut list = self.lock();
+        let all = std::mem::take(&mut list.sleepers);
+        self.set_waiting(&list);
+        drop(list);
+        drop(all);
     }
 }
 
-/// Whether a sleeper has to look at the queues once more.
-#[must_use]
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Look {
-    Again,
-    No,
+#[cfg(all(test, not(gort_loom)))]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Wake;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn the_last_to_fall_asleep_is_woken_first_and_knows() {
+        let sleepers = Sleepers::new();
+        let counts = [Arc::new(Count::default()), Arc::new(Count::default())];
+        let wakers = counts.clone().map(Waker::from);
+        let mut places = [Place::default(), Place::default()];
+        for (place, waker) in places.iter_mut().zip(&wakers) {
+            assert!(sleepers.announce(place, waker));
+            assert!(!sleepers.announce(place, waker), "announced already");
+        }
+        sleepers.wake_one();
+        assert_eq!(
+            counts.each_ref().map(|c| c.0.load(Ordering::SeqCst)),
+            [0, 1]
+        );
+        let [first, second] = &mut places;
+        assert!(sleepers.withdraw(second));
+        assert!(!sleepers.withdraw(second), "awake");
+        assert!(!sleepers.withdraw(first));
+        assert_eq!(sleepers.len(), 0);
+        sleepers.wake_one();
+        assert_eq!(counts.map(|c| c.0.load(Ordering::SeqCst)), [0, 1]);
+    }
+
+    #[test]
+    fn a_sleeper_is_woken_through_its_latest_waker() {
+        let sleepers = Sleepers::new();
+        let (old, new) = (Arc::new(Count::default()), Arc::new(Count::default()));
+        let mut place = Place::default();
+        assert!(sleepers.announce(&mut place, &Waker::from(old.clone())));
+        assert!(!sleepers.announce(&mut place, &Waker::from(new.clone())));
+        assert_eq!(Arc::strong_count(&old), 1);
+        sleepers.wake_one();
+        assert_eq!(old.0.load(Ordering::SeqCst), 0);
+        assert_eq!(new.0.load(Ordering::SeqCst), 1);
+    }
 }

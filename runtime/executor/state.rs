@@ -1,351 +1,459 @@
-//! What an executor, its seats and its tasks share.
+//! What the tasks, the handles and the futures of an [`Executor`](super::Executor) share.
+//!
+//! # Where a task is
+//!
+//! In one of these places, so that dropping the executor finds it: in the global queue; in the ring of a seat; on the stack of
+//! a thread that runs it, or of one that has marked it as scheduled and is about to push it; or waiting, with its waker in
+//! [`Pending`]. Its future is polled and dropped by who took it from a queue, and by nobody else: the schedule function, which
+//! any thread may call, only queues.
+//!
+//! # The life of the state
+//!
+//! It lives as long as the executor, whose destructor returns when every future is dropped and no other thread is inside.
+//! What outlives it, the memory of finished tasks, points to it and never looks; see [`Visitors`].
 
-use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering, fence};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::task::{Context, Poll, Waker};
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::task::Waker;
 
 use async_task::{Runnable, Task};
 use concurrent_queue::ConcurrentQueue;
-use crossbeam_deque::{Steal, Stealer, Worker};
-use crossbeam_utils::CachePadded;
-use pin_project_lite::pin_project;
-use slab::Slab;
 
-use super::run::with_seat;
+use super::body::{Body, Record};
+use super::pending::{Pending, Ticket};
+use super::run::Source;
+use super::seat::{self, Seat, Seated, bump};
 use super::sleepers::Sleepers;
+use super::visitors::Visitors;
 
-/// Shards of the list of tasks. Thin air: a few busy threads seldom meet at one lock.
-const SHARDS: usize = 8;
-
-/// The most tasks that move into a seat's ring at once. From Go and tokio: half of their rings.
-const BATCH: usize = 128;
+/// Every so many turns the global queue comes before the ring. Borrowed from Go.
+const FAIR: u32 = 61;
+/// How many tasks then move from the global queue to the ring, at most. Thin air.
+const BATCH: usize = 16;
 
 /// The state of an executor.
 pub(super) struct State {
-    global: ConcurrentQueue<Runnable>,
-    /// The thieves' ends of the seats' rings.
-    seats: RwLock<Vec<(u64, Stealer<Runnable>)>>,
-    next_seat: AtomicUsize,
+    /// Tasks that no seat has: made or woken outside of any `run()` of this executor.
+    inject: ConcurrentQueue<Runnable>,
     pub(super) sleepers: Sleepers,
-    pub(super) active: Active,
+    /// The seat that was made last.
+    seats: AtomicPtr<Seat>,
+    pending: Pending,
+    visitors: Visitors,
+    /// Tasks made, and those finished, without a seat.
+    spawned: AtomicU64,
+    finished: AtomicU64,
+    /// Counts the ticks without a seat, roughly.
+    ticks: AtomicU32,
 }
 
 impl State {
-    pub(super) fn new() -> Self {
-        Self {
-            global: ConcurrentQueue::unbounded(),
-            seats: RwLock::new(Vec::new()),
-            next_seat: AtomicUsize::new(0),
+    /// Makes a state, to be ended once.
+    pub(super) fn new() -> NonNull<Self> {
+        let state = Box::new(Self {
+            inject: ConcurrentQueue::unbounded(),
             sleepers: Sleepers::new(),
-            active: Active::default(),
+            seats: AtomicPtr::new(ptr::null_mut()),
+            pending: Pending::new(),
+            visitors: Visitors::new(),
+            spawned: AtomicU64::new(0),
+            finished: AtomicU64::new(0),
+            ticks: AtomicU32::new(0),
+        });
+        NonNull::from(Box::leak(state))
+    }
+
+    /// Makes a task and queues it.
+    ///
+    /// # Safety
+    ///
+    /// 1. The future is Send, or nothing but the caller's thread ticks the executor or drops it.
+    /// 2. What the future and its output borrow outlives the executor, or the executor is never dropped and the task is over before.
+    pub(super) unsafe fn spawn<F: Future>(&self, future: F) -> Task<F::Output> {
+        self.count_spawn();
+        let home = Home(NonNull::from(self));
+        let body = Body::new(future, Entry::new(self));
+        let builder = async_task::Builder::new().propagate_panic(true);
+        // SAFETY: async-task schedules a task only while its future exists.
+        let schedule = move |runnable| unsafe { home.schedule(runnable) };
+        // SAFETY: the contract, and: the schedule function is Send, Sync and, by its own contract, 'static; the
+        // future is only polled and dropped by a thread that ticks the executor, or drops it.
+        let (runnable, task) = unsafe { builder.spawn_unchecked(|()| body, schedule) };
+        // Directly, not through the task: that would take a reference to it meanwhile.
+        seat::with_current(self, |seat| match seat {
+            // SAFETY: the current seat is held by this thread; `wake_one` follows.
+            Some(seat) => unsafe { seat.push(runnable) },
+            None => self.inject(runnable),
+        });
+        self.sleepers.wake_one();
+        task
+    }
+
+    fn inject(&self, runnable: Runnable) {
+        if self.inject.push(runnable).is_err() {
+            unreachable!("the global queue is never closed");
         }
     }
 
-    /// Queues a task: in the seat of this thread if that belongs to this executor, else globally.
+    /// Counts a task that is about to be made.
     #[inline]
-    pub(super) fn schedule(&self, runnable: Runnable) {
-        let left = with_seat(self, |ring| match ring {
-            Some(ring) => {
-                ring.push(runnable);
+    fn count_spawn(&self) {
+        seat::with_current(self, |seat| match seat {
+            Some(seat) => bump(&seat.tally.spawned),
+            None => {
+                // Release: as in `bump`.
+                self.spawned.fetch_add(1, Ordering::Release);
+            }
+        });
+    }
+
+    fn seats(&self) -> impl Iterator<Item = &Seat> {
+        // Acquire: pairs with the Release in `add_seat`.
+        let mut next = self.seats.load(Ordering::Acquire).cast_const();
+        std::iter::from_fn(move || {
+            // SAFETY: a seat in the list lives as long as the state.
+            let seat = unsafe { next.as_ref() }?;
+            next = seat.next();
+            Some(seat)
+        })
+    }
+
+    fn add_seat(&self) -> &Seat {
+        let seat = Box::into_raw(Box::new(Seat::new(self)));
+        let mut first = self.seats.load(Ordering::Relaxed);
+        loop {
+            // SAFETY: nobody has seen the seat yet.
+            let new = unsafe { &mut *seat };
+            new.set_next(first);
+            // Release: publishes the seat to the Acquire in `seats`.
+            match self.seats.compare_exchange_weak(
+                first,
+                seat,
+                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
+                // SAFETY: it lives as long as the state.
+                Ok(_) => return unsafe { &*seat },
+                Err(now) => first = now,
+            }
+        }
+    }
+
+    /// The number of tasks whose future lives. If it is 0, there was a moment during the call when that was true.
+    pub(super) fn unfinished(&self) -> u64 {
+        // Both numbers only grow, and this reads them in this order: what is counted as finished was counted as made, so
+        // they can be equal only if all that was made before the second reading was finished before.
+        // Acquire: pairs with the Release of those who count; keeps the readings in order.
+        let count = |number: &AtomicU64| number.load(Ordering::Acquire);
+        let finished = self.seats().map(|seat| count(&seat.tally.finished));
+        let finished = finished.sum::<u64>() + count(&self.finished);
+        let spawned = self.seats().map(|seat| count(&seat.tally.spawned));
+        let spawned = spawned.sum::<u64>() + count(&self.spawned);
+        spawned - finished
+    }
+
+    pub(super) fn global_len(&self) -> usize {
+        self.inject.len()
+    }
+
+    /// The lengths of the queues of all seats.
+    pub(super) fn local_lens(&self) -> Vec<usize> {
+        self.seats().map(Seat::len).collect()
+    }
+
+    /// Takes from the global queue before the ring, and moves some more over.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the seat.
+    #[cold]
+    unsafe fn take_fairly(&self, seat: &Seat) -> Option<Runnable> {
+        let first = self.pop_global()?;
+        for runnable in (1..BATCH).map_while(|_| self.pop_global()) {
+            // SAFETY: the caller holds the seat; `wake_one` follows.
+            unsafe { seat.push(runnable) };
+        }
+        // SAFETY: the caller holds the seat.
+        unsafe { self.wake_for_rest(seat) };
+        Some(first)
+    }
+
+    fn pop_global(&self) -> Option<Runnable> {
+        // The check saves the fence of a pop that finds nothing.
+        if self.inject.is_empty() {
+            return None;
+        }
+        self.inject.pop().ok()
+    }
+
+    /// Steals half of another ring, beginning behind the thief's own.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the seat.
+    unsafe fn steal(&self, to: &Seat) -> Option<Runnable> {
+        let behind = self.seats().skip_while(|seat| !ptr::eq(*seat, to)).skip(1);
+        let before = self.seats().take_while(|seat| !ptr::eq(*seat, to));
+        // SAFETY: the caller holds the seat.
+        let stolen = behind
+            .chain(before)
+            .find_map(|from| unsafe { from.steal_half(to) });
+        // SAFETY: as above.
+        unsafe { self.wake_for_rest(to) };
+        stolen
+    }
+
+    /// Tasks that moved to the ring were out of sight for a moment: wakes a sleeper that may have missed them.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the seat.
+    unsafe fn wake_for_rest(&self, seat: &Seat) {
+        // SAFETY: the contract.
+        if !unsafe { seat.is_empty_here() } {
+            self.sleepers.wake_one();
+        }
+    }
+
+    /// Cancels all tasks, and frees the state.
+    ///
+    /// # Safety
+    ///
+    /// The state came from [`new`](Self::new). The caller owns the executor: no `run()` or `tick()` is being polled or will be, and
+    /// all that they did happened before.
+    pub(super) unsafe fn end(state: NonNull<Self>) {
+        // SAFETY: it lives until the end of this function.
+        let this = unsafe { state.as_ref() };
+        // What is left in there was leaked.
+        this.sleepers.clear();
+        // SAFETY: nobody polls or drops a task but we, later; waking only queues.
+        unsafe { this.pending.wake_all() };
+        loop {
+            while let Some(runnable) = this.take_any() {
+                drop(runnable);
+            }
+            if this.unfinished() == 0 {
+                break;
+            }
+            // Another thread has marked a task as scheduled and is about to push it.
+            std::thread::yield_now();
+        }
+        this.visitors.wait();
+        // SAFETY: `new` made it from a box. No future is left that could use it, and nobody is inside.
+        drop(unsafe { Box::from_raw(state.as_ptr()) });
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        let mut next = *self.seats.get_mut();
+        while !next.is_null() {
+            // SAFETY: `add_seat` made it from a box, and this takes each once.
+            let seat = unsafe { Box::from_raw(next) };
+            next = seat.next().cast_mut();
+        }
+    }
+}
+
+impl Source for State {
+    type Seat = Claim;
+    type Seated<'p> = Seated;
+
+    fn claim(&self) -> Claim {
+        let free = self.seats().find(|seat| seat.try_claim());
+        Claim {
+            seat: NonNull::from(free.unwrap_or_else(|| self.add_seat())),
+            state: NonNull::from(self),
+        }
+    }
+
+    fn sit(seat: &Claim) -> Seated {
+        // SAFETY: the claim holds the seat; the guard stays on the stack of the poll.
+        unsafe { seat.seat().sit() }
+    }
+
+    #[inline]
+    fn take(&self, claim: &Claim) -> Option<Runnable> {
+        let seat = claim.seat();
+        // SAFETY: the claim holds the seat, here and below.
+        if unsafe { seat.every(FAIR) }
+            // SAFETY: as above.
+            && let Some(runnable) = unsafe { self.take_fairly(seat) }
+        {
+            return Some(runnable);
+        }
+        // SAFETY: as above.
+        unsafe { seat.pop() }
+            .or_else(|| self.pop_global())
+            // SAFETY: as above.
+            .or_else(|| unsafe { self.steal(seat) })
+    }
+
+    fn take_any(&self) -> Option<Runnable> {
+        let stealing = || self.seats().find_map(Seat::steal_one);
+        // A queue that never runs dry must not keep the others waiting. A tick that gets lost does no harm.
+        let ticks = self.ticks.load(Ordering::Relaxed).wrapping_add(1);
+        self.ticks.store(ticks, Ordering::Relaxed);
+        if ticks.is_multiple_of(FAIR) {
+            return stealing().or_else(|| self.pop_global());
+        }
+        self.pop_global().or_else(stealing)
+    }
+
+    fn has_work(&self) -> bool {
+        !self.inject.is_empty() || self.seats().any(|seat| !seat.is_empty())
+    }
+
+    fn sleepers(&self) -> &Sleepers {
+        &self.sleepers
+    }
+}
+
+/// A seat in the hands of a `run()` future.
+pub(super) struct Claim {
+    seat: NonNull<Seat>,
+    state: NonNull<State>,
+}
+
+// SAFETY: the seat and the state are shared; what belongs to the holder of the seat moves with the claim.
+unsafe impl Send for Claim {}
+// SAFETY: a claim is only used through a pinned `&mut` of the future that has it.
+unsafe impl Sync for Claim {}
+
+impl Claim {
+    fn seat(&self) -> &Seat {
+        // SAFETY: it lives as long as the state, which the `run()` future borrows.
+        unsafe { self.seat.as_ref() }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // SAFETY: the `run()` future borrows the executor, whose reference keeps the state.
+        let state = unsafe { self.state.as_ref() };
+        let seat = self.seat();
+        // SAFETY: we hold the seat, here and below.
+        while let Some(runnable) = unsafe { seat.pop() } {
+            state.inject(runnable);
+            state.sleepers.wake_one();
+        }
+        // SAFETY: as above; this is the last use.
+        unsafe { seat.free() };
+    }
+}
+
+/// What the schedule function of a task knows.
+#[derive(Clone, Copy)]
+struct Home(NonNull<State>);
+
+// SAFETY: a state is shared between threads.
+unsafe impl Send for Home {}
+// SAFETY: as above.
+unsafe impl Sync for Home {}
+
+impl Home {
+    /// Queues a task and wakes somebody for it.
+    ///
+    /// # Safety
+    ///
+    /// The future of the task exists.
+    #[inline]
+    unsafe fn schedule(self, runnable: Runnable) {
+        // SAFETY: the caller's promise: the destructor drops all futures before it frees the state.
+        let state = unsafe { self.0.as_ref() };
+        let left = seat::with_current(state, |seat| match seat {
+            Some(seat) => {
+                // SAFETY: the current seat is held by this thread; `wake_one` follows.
+                unsafe { seat.push(runnable) };
+                // The seat is current, so its `run()` borrows the executor.
+                state.sleepers.wake_one();
                 None
             }
             None => Some(runnable),
         });
-        if let Some(runnable) = left
-            && self.global.push(runnable).is_err()
-        {
-            unreachable!("the queue is never closed");
+        if let Some(runnable) = left {
+            // SAFETY: as above.
+            unsafe { self.visit(runnable) };
         }
-        self.notify();
     }
 
-    /// Wakes somebody for a task that was just queued, if nobody is on the way.
-    #[inline]
-    pub(super) fn notify(&self) {
-        // SeqCst: orders the push before the look; pairs with the fence in `Sleepers::sleep`.
-        fence(Ordering::SeqCst);
-        self.sleepers.wake_one();
-    }
-
-    /// Takes a task from anywhere, for somebody without a seat.
-    pub(super) fn take(&self) -> Option<Runnable> {
-        self.global.pop().ok().or_else(|| {
-            let seats = self.seats.read().unwrap_or_else(PoisonError::into_inner);
-            seats.iter().find_map(|(_, seat)| steal_one(seat))
-        })
-    }
-
-    pub(super) fn try_tick(&self) -> bool {
-        self.take().map(Runnable::run).is_some()
-    }
-
-    /// Returns whether tasks wait in any queue. Exact after a fence.
+    /// As [`schedule`](Self::schedule), by a thread that has no share in the executor.
+    ///
+    /// # Safety
+    ///
+    /// As there.
     #[cold]
-    pub(super) fn has_work(&self) -> bool {
-        // SeqCst: who relied on our being on the way has pushed before, or sees that we are not any more.
-        fence(Ordering::SeqCst);
-        let seats = self.seats.read().unwrap_or_else(PoisonError::into_inner);
-        !self.global.is_empty() || seats.iter().any(|(_, seat)| !seat.is_empty())
-    }
-
-    /// Adds a seat. Returns its name and the owner's end of its ring.
-    pub(super) fn open_seat(&self) -> (u64, Worker<Runnable>) {
-        let ring = Worker::new_fifo();
-        // Relaxed: a name.
-        let name = self.next_seat.fetch_add(1, Ordering::Relaxed) as u64;
-        let mut seats = self.seats.write().unwrap_or_else(PoisonError::into_inner);
-        seats.push((name, ring.stealer()));
-        (name, ring)
-    }
-
-    /// Removes a seat; what is left in its ring goes to the others.
-    pub(super) fn close_seat(&self, name: u64, ring: &Worker<Runnable>) {
-        let mut seats = self.seats.write().unwrap_or_else(PoisonError::into_inner);
-        seats.retain(|(other, _)| *other != name);
-        drop(seats);
-        while let Some(runnable) = ring.pop() {
-            if self.global.push(runnable).is_err() {
-                unreachable!("the queue is never closed");
-            }
-            self.notify();
-        }
-    }
-
-    /// Fills a ring from the global queue, and takes one of what it got.
-    pub(super) fn take_batch(&self, ring: &Worker<Runnable>) -> Option<Runnable> {
-        let first = self.global.pop().ok()?;
-        let seats = self.seats.read().map_or(1, |seats| seats.len().max(1));
-        for _ in 0..(self.global.len() / seats).min(BATCH) {
-            let Ok(runnable) = self.global.pop() else {
-                break;
-            };
-            ring.push(runnable);
-        }
-        Some(first)
-    }
-
-    /// Takes one task from the global queue.
-    pub(super) fn take_global(&self) -> Option<Runnable> {
-        self.global.pop().ok()
-    }
-
-    /// Takes half of another seat's ring.
-    pub(super) fn steal(&self, thief: u64, ring: &Worker<Runnable>) -> Option<Runnable> {
-        let seats = self.seats.read().unwrap_or_else(PoisonError::into_inner);
-        if seats.len() < 2 {
-            return None;
-        }
-        let start = fastrand::usize(..seats.len());
-        (0..seats.len())
-            .map(|i| &seats[(start + i) % seats.len()])
-            .filter(|(name, _)| *name != thief)
-            .find_map(|(_, seat)| {
-                loop {
-                    let half = seat.len().div_ceil(2).clamp(1, BATCH);
-                    match seat.steal_batch_with_limit_and_pop(ring, half) {
-                        Steal::Success(runnable) => return Some(runnable),
-                        Steal::Empty => return None,
-                        Steal::Retry => std::hint::spin_loop(),
-                    }
-                }
-            })
-    }
-
-    /// Cancels every task, and drops every future.
-    pub(super) fn cancel_all(&self) {
-        // The futures' destructors may wake, and cancel, other tasks of this executor.
-        loop {
-            let wakers = self.active.take_wakers();
-            let done = wakers.is_empty();
-            for waker in wakers {
-                waker.wake();
-            }
-            while let Some(runnable) = self.take() {
-                drop(runnable);
-            }
-            if done && self.active.is_empty() {
-                return;
-            }
-            if done {
-                // A thread that cancels a task is between its decision and the queue.
-                std::thread::yield_now();
-            }
-        }
-    }
-
-    pub(super) fn describe(&self, debug: &mut fmt::DebugStruct<'_, '_>) -> fmt::Result {
-        let seats = self.seats.read().unwrap_or_else(PoisonError::into_inner);
-        let rings: Vec<_> = seats.iter().map(|(_, seat)| seat.len()).collect();
-        debug
-            .field("tasks", &self.active.len())
-            .field("global_queue", &self.global.len())
-            .field("local_queues", &rings)
-            .field("sleepers", &self.sleepers.count())
-            .finish()
-    }
-}
-
-fn steal_one(seat: &Stealer<Runnable>) -> Option<Runnable> {
-    loop {
-        match seat.steal() {
-            Steal::Success(runnable) => return Some(runnable),
-            Steal::Empty => return None,
-            Steal::Retry => std::hint::spin_loop(),
+    unsafe fn visit(self, runnable: Runnable) {
+        // SAFETY: the caller's promise until the push; from then on the count keeps the state.
+        let state = unsafe { self.0.as_ref() };
+        state.visitors.enter();
+        state.inject(runnable);
+        let sleeper = state.sleepers.take_one();
+        state.visitors.leave();
+        // Outside: this is foreign code.
+        if let Some(sleeper) = sleeper {
+            sleeper.wake();
         }
     }
 }
 
-/// The tasks that have not ended: how many, and a waker of each that has waited, by which the executor's destructor reaches it.
-///
-/// A task that has not been polled is in a queue, so one that ends in its first poll takes no lock.
-#[derive(Default)]
-pub(super) struct Active {
-    shards: [CachePadded<Shard>; SHARDS],
-}
-
-#[derive(Default)]
-struct Shard {
-    count: AtomicUsize,
-    wakers: Mutex<Slab<Option<Waker>>>,
-}
-
-impl Shard {
-    fn lock(&self) -> MutexGuard<'_, Slab<Option<Waker>>> {
-        self.wakers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Active {
-    pub(super) fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    fn len(&self) -> usize {
-        // Acquire: pairs with the Release of `Entry::drop`, so that the futures that are not counted are gone.
-        let counts = self.shards.iter();
-        counts
-            .map(|shard| shard.count.load(Ordering::Acquire))
-            .sum()
-    }
-
-    /// The shard for tasks that this thread spawns.
-    fn here() -> usize {
-        thread_local! {
-            static SHARD: usize = {
-                static NEXT: AtomicUsize = AtomicUsize::new(0);
-                // Relaxed: deals them out in turn.
-                NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS
-            };
-        }
-        SHARD.try_with(|shard| *shard).unwrap_or(0)
-    }
-
-    /// Takes the wakers of all tasks that have one left.
-    fn take_wakers(&self) -> Vec<Waker> {
-        let mut wakers = Vec::new();
-        for shard in &self.shards {
-            wakers.extend(
-                shard
-                    .lock()
-                    .iter_mut()
-                    .filter_map(|(_, waker)| waker.take()),
-            );
-        }
-        wakers
-    }
-}
-
-/// A task's place in the list.
+/// A task's record, in its future: lives as long as that, which the executor outlives.
 struct Entry {
-    /// Kept alive by the schedule function of the same task.
-    state: *const State,
-    shard: u32,
-    /// Its place among the wakers, once it has waited.
-    key: Option<usize>,
+    state: NonNull<State>,
+    ticket: Option<Ticket>,
 }
 
-// SAFETY: `State` is shared between threads.
+// SAFETY: a state is shared, and the ticket is used by who polls or drops the future: one thread at a time.
 unsafe impl Send for Entry {}
 
 impl Entry {
-    fn shard(&self) -> &Shard {
-        // SAFETY: the schedule function, which holds a reference, lives as long as the memory of the task, and so longer than
-        // its future.
-        let state = unsafe { &*self.state };
-        &state.active.shards[self.shard as usize]
+    fn new(state: &State) -> Self {
+        Self {
+            state: NonNull::from(state),
+            ticket: None,
+        }
     }
 
-    #[cold]
-    fn register(&mut self, waker: &Waker) {
+    fn state(&self) -> &State {
+        // SAFETY: we are part of a future, and the destructor drops all of them before it frees the state.
+        unsafe { self.state.as_ref() }
+    }
+}
+
+impl Record for Entry {
+    #[inline]
+    fn keep(&mut self, waker: &Waker) {
+        if self.ticket.is_some() {
+            return;
+        }
+        let state = self.state();
         let waker = waker.clone();
-        let key = self.shard().lock().insert(Some(waker));
-        self.key = Some(key);
+        self.ticket = Some(seat::with_current(state, |seat| {
+            // SAFETY: the current seat is held by this thread, and a waker is only moved.
+            let desk = seat.map(|seat| unsafe { seat.desk() });
+            // SAFETY: the ticket is used by who polls or drops the future: one thread at a time, and not while `end` wakes.
+            unsafe { state.pending.keep(desk, waker) }
+        }));
     }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        if let Some(key) = self.key {
-            let waker = self.shard().lock().remove(key);
-            // Outside the lock: it may be the last reference to something of the user's.
-            drop(waker);
-        }
-        // Release: pairs with the Acquire in `Active::len`.
-        self.shard().count.fetch_sub(1, Ordering::Release);
+        let ticket = self.ticket.take();
+        let state = self.state();
+        let waker = seat::with_current(state, |seat| {
+            // SAFETY: the current seat is held by this thread, and no waker is dropped in here.
+            let desk = seat.map(|seat| unsafe { seat.desk() });
+            ticket.and_then(|ticket| state.pending.forget(desk, ticket))
+        });
+        drop(waker);
+        seat::with_current(state, |seat| match seat {
+            Some(seat) => bump(&seat.tally.finished),
+            None => {
+                // Release: as in `bump`.
+                state.finished.fetch_add(1, Ordering::Release);
+            }
+        });
     }
-}
-
-pin_project! {
-    struct Tracked<F> {
-        // Dropped first: the entry says that the future is gone.
-        #[pin]
-        future: F,
-        entry: Entry,
-    }
-}
-
-impl<F: Future> Future for Tracked<F> {
-    type Output = F::Output;
-
-    #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let this = self.project();
-        let poll = this.future.poll(cx);
-        if poll.is_pending() && this.entry.key.is_none() {
-            this.entry.register(cx.waker());
-        }
-        poll
-    }
-}
-
-/// Makes a task of an executor, and keeps track of it.
-///
-/// # Safety
-///
-/// The executor cancels its tasks before anything ends that the future borrows, and the future may go to every thread that
-/// runs the executor or drops it.
-pub(super) unsafe fn spawn<T, F: Future<Output = T>>(
-    state: Arc<State>,
-    future: F,
-) -> (Runnable, Task<T>) {
-    let shard = Active::here();
-    // Relaxed: the destructor of the executor comes after every spawn.
-    state.active.shards[shard]
-        .count
-        .fetch_add(1, Ordering::Relaxed);
-    let future = Tracked {
-        future,
-        entry: Entry {
-            state: Arc::as_ptr(&state),
-            shard: shard as u32,
-            key: None,
-        },
-    };
-    let schedule = move |runnable| state.schedule(runnable);
-    let builder = async_task::Builder::new().propagate_panic(true);
-    // SAFETY: the schedule function is Send, Sync and 'static; for the future the caller vouches.
-    unsafe { builder.spawn_unchecked(|()| future, schedule) }
 }

@@ -1,0 +1,244 @@
+//! A seat: what a `run()` future holds from its first poll to its end. A queue of its own, and numbers that it alone writes.
+//!
+//! ```text
+//!   free --claim--> held by a run() future --sit--> current on the thread that polls it
+//!    ^                    |           ^                       |
+//!    +------ drop --------+           +------ end of poll ----+
+//! ```
+//!
+//! Seats belong to the executor's state and are never freed before it: a leaked `run()` future leaves its seat held for ever,
+//! with a queue that anybody can still empty from the thieves' end.
+//!
+//! # Who may touch what
+//!
+//! The owner's end of the ring, the desk, and the writing of the numbers belong to who holds the seat: the thread that polls or
+//! drops the `run()` future. A wake or a spawn in such a poll is on that thread too, and finds the seat in
+//! [`CURRENT`], which is set during one poll only. So the future may move between threads, or never be polled again.
+//! Everything else is shared.
+//!
+//! # Rejected
+//!
+//! * A next slot, as an M has. The order of async-executor is first in, first out, and a task that wakes another before it
+//!   blocks its thread relies on any other thread to run that: with a slot thieves need a rule for when to look into it.
+//! * A bound on the ring, with an overflow to the global queue: thieves and `tick()` take from rings anyway.
+
+use std::cell::{Cell, UnsafeCell};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use async_task::Runnable;
+use crossbeam_deque::{Steal, Stealer, Worker};
+
+use super::pending::Desk;
+use super::state::State;
+
+/// The most tasks that are stolen at once. Borrowed from the runtime's rings.
+const MOST_STOLEN: usize = 128;
+
+thread_local! {
+    /// The seat whose `run()` future is being polled by this thread, the innermost if they are nested. Without a destructor, so
+    /// that an access is one instruction.
+    static CURRENT: Cell<*const Seat> = const { Cell::new(ptr::null()) };
+}
+
+/// A seat.
+pub(super) struct Seat {
+    /// The executor it belongs to. Only compared.
+    state: *const State,
+    /// The seat that was made before it. Written once, before others see this one.
+    next: *const Seat,
+    held: AtomicBool,
+    ring: Worker<Runnable>,
+    thief: Stealer<Runnable>,
+    /// Counts the turns, for fairness.
+    turns: Cell<u32>,
+    desk: UnsafeCell<Desk>,
+    pub(super) tally: Tally,
+}
+
+/// Tasks counted by the holder of a seat. Each number only grows.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    /// Tasks made.
+    pub(super) spawned: AtomicU64,
+    /// Tasks whose future was dropped.
+    pub(super) finished: AtomicU64,
+}
+
+/// Increments a number that only this thread writes now.
+#[inline]
+pub(super) fn bump(number: &AtomicU64) {
+    let n = number.load(Ordering::Relaxed);
+    // Release: who reads the new number (Acquire in `State::unfinished`) sees the numbers before it.
+    number.store(n + 1, Ordering::Release);
+}
+
+impl Seat {
+    /// A seat in the hands of its maker.
+    pub(super) fn new(state: *const State) -> Self {
+        let ring = Worker::new_fifo();
+        Self {
+            state,
+            next: ptr::null(),
+            held: AtomicBool::new(true),
+            thief: ring.stealer(),
+            ring,
+            turns: Cell::new(0),
+            desk: UnsafeCell::default(),
+            tally: Tally::default(),
+        }
+    }
+
+    pub(super) fn next(&self) -> *const Seat {
+        self.next
+    }
+
+    pub(super) fn set_next(&mut self, next: *const Seat) {
+        self.next = next;
+    }
+
+    /// Takes a free seat.
+    pub(super) fn try_claim(&self) -> bool {
+        // Acquire: pairs with the Release in `free`, for what only the holder touches.
+        !self.held.load(Ordering::Relaxed)
+            && self
+                .held
+                .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
+                .is_ok()
+    }
+
+    /// Gives the seat back.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds it, and does nothing more with it.
+    pub(super) unsafe fn free(&self) {
+        // Release: pairs with the Acquire in `try_claim`.
+        self.held.store(false, Ordering::Release);
+    }
+
+    /// Puts a task into the ring.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the seat. `Sleepers::wake_one` must follow.
+    #[inline]
+    pub(super) unsafe fn push(&self, runnable: Runnable) {
+        self.ring.push(runnable);
+    }
+
+    /// Takes the oldest task out of the ring.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the seat.
+    #[inline]
+    pub(super) unsafe fn pop(&self) -> Option<Runnable> {
+        // The check saves the read-modify-write of a pop that finds nothing.
+        if self.ring.is_empty() {
+            return None;
+        }
+        self.ring.pop()
+    }
+
+    /// Counts a turn, and returns whether it is the last of `n`.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the seat.
+    #[inline]
+    pub(super) unsafe fn every(&self, n: u32) -> bool {
+        let turns = self.turns.get() + 1;
+        self.turns.set(turns % n);
+        turns == n
+    }
+
+    /// The free entries of this seat.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the seat, and uses the reference for one call without foreign code in it.
+    #[expect(
+        clippy::mut_from_ref,
+        reason = "the contract makes it the only reference"
+    )]
+    pub(super) unsafe fn desk(&self) -> &mut Desk {
+        // SAFETY: the contract.
+        unsafe { &mut *self.desk.get() }
+    }
+
+    /// Takes one task. For everybody.
+    pub(super) fn steal_one(&self) -> Option<Runnable> {
+        loop {
+            match self.thief.steal() {
+                Steal::Success(runnable) => return Some(runnable),
+                Steal::Empty => return None,
+                Steal::Retry => std::hint::spin_loop(),
+            }
+        }
+    }
+
+    /// Moves half of the ring into the ring of `to`, and takes one of them to run. For everybody.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds `to`, and wakes a sleeper if that is not empty afterwards.
+    pub(super) unsafe fn steal_half(&self, to: &Seat) -> Option<Runnable> {
+        loop {
+            if self.is_empty() {
+                return None;
+            }
+            let half = self.len().div_ceil(2).clamp(1, MOST_STOLEN);
+            match self.thief.steal_batch_with_limit_and_pop(&to.ring, half) {
+                Steal::Success(runnable) => return Some(runnable),
+                Steal::Empty => return None,
+                Steal::Retry => std::hint::spin_loop(),
+            }
+        }
+    }
+
+    /// Returns whether the ring is empty, without the fence of [`is_empty`](Self::is_empty).
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the seat.
+    pub(super) unsafe fn is_empty_here(&self) -> bool {
+        self.ring.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.thief.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.thief.is_empty()
+    }
+
+    /// Makes the seat current on this thread until the guard is dropped.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the seat, which lives longer than the guard, and drops the guard on this thread, before it
+    /// lets go of the seat and in the reverse order of such calls.
+    pub(super) unsafe fn sit(&self) -> Seated {
+        Seated(CURRENT.replace(self))
+    }
+}
+
+/// Restores what was current before.
+#[derive(Debug)]
+pub(super) struct Seated(*const Seat);
+
+impl Drop for Seated {
+    fn drop(&mut self) {
+        CURRENT.set(self.0);
+    }
+}
+
+/// Calls `f` with the seat of `state` that is current on this thread. The caller holds it during the call.
+#[inline(always)]
+pub(super) fn with_current<R>(state: *const State, f: impl FnOnce(Option<&Seat>) -> R) -> R {
+    // SAFETY: the contract of `sit`: what is current lives, and is held on this thread.
+    let seat = unsafe { CURRENT.get().as_ref() };
+    f(seat.filter(|seat| ptr::eq(seat.state, state)))
+}
