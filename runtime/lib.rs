@@ -31,6 +31,7 @@ mod builder;
 mod config;
 mod context;
 mod drive;
+mod entry;
 mod executor;
 mod facade;
 mod g;
@@ -59,6 +60,9 @@ pub mod __private {
     use std::future::Future;
 
     use crate::Builder;
+    pub use crate::entry::{
+        with_executor, with_local_executor, with_shared_executor, with_shared_local_executor,
+    };
 
     /// Runs the body of `#[gort::main]`.
     #[track_caller]

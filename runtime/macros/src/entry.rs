@@ -30,10 +30,12 @@
 use proc_macro2::{Literal, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::parse::{Parse, ParseStream};
+use syn::punctuated::Punctuated;
 use syn::{Attribute, Error, Result, Signature, Token, Visibility, parse_quote};
 
 use crate::args::{Args, Flavor};
 use crate::error::Errors;
+use crate::executor::Executor;
 
 /// Which of the two attributes is expanded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,12 +128,16 @@ impl Entry {
 
     fn check_parameters(self, sig: &Signature, errors: &mut Errors) {
         let attribute = self.attribute();
-        if !sig.inputs.is_empty() || sig.variadic.is_some() {
+        let fine = sig.inputs.is_empty() || Executor::of(&sig.inputs).is_some();
+        if !fine || sig.variadic.is_some() {
             let advice = match self {
                 Entry::Main => "read the command line with `std::env::args()` in its body",
                 Entry::Test => "make what the test needs in its body",
             };
-            let message = format!("the function under {attribute} takes no arguments: {advice}");
+            let message = format!(
+                "the function under {attribute} takes no arguments but an executor (`&Executor`, \
+                 `Arc<Executor>`, `&LocalExecutor` or `Rc<LocalExecutor>`): {advice}"
+            );
             let (inputs, variadic) = (&sig.inputs, &sig.variadic);
             errors.push(Error::new_spanned(quote!(#inputs #variadic), message));
         }
@@ -181,9 +187,17 @@ impl Entry {
         let name = &sig.ident;
         let outer = Signature {
             asyncness: None,
+            inputs: Punctuated::new(),
             ..sig.clone()
         };
         let builder = self.builder(&args);
+        let future = match Executor::of(&sig.inputs) {
+            Some(executor) => {
+                let with = executor.runner();
+                quote!(__gort::#with(#name))
+            }
+            None => quote!(#name()),
+        };
         let krate = args.krate.unwrap_or_else(|| parse_quote!(::gort));
         let (test, run) = match self {
             Entry::Main => (None, quote!(main)),
@@ -199,7 +213,7 @@ impl Entry {
                 use #krate::{Builder as __GortBuilder, __private as __gort};
                 #[allow(clippy::single_call_fn, clippy::unused_async)]
                 #sig #body
-                __gort::#run(#builder, #name())
+                __gort::#run(#builder, #future)
             }
         }
     }
@@ -282,6 +296,23 @@ mod tests {
                     #[allow(clippy::single_call_fn, clippy::unused_async)]
                     async fn fails() { todo() }
                     __gort::test(__GortBuilder::new().procs(2), fails())
+                }
+            },
+        );
+    }
+
+    #[test]
+    fn an_executor_is_made_and_passed() {
+        assert_expands(
+            Entry::Main,
+            quote!(),
+            quote! { async fn main(ex: &Executor<'_>) {} },
+            quote! {
+                fn main() {
+                    use ::gort::{Builder as __GortBuilder, __private as __gort};
+                    #[allow(clippy::single_call_fn, clippy::unused_async)]
+                    async fn main(ex: &Executor<'_>) {}
+                    __gort::main(__GortBuilder::new(), __gort::with_executor(main))
                 }
             },
         );

@@ -2,11 +2,13 @@
 //!
 //! Use them through the crate `gort`, which re-exports them: what they expand to calls its
 //! runtime. Here is only the reading and rewriting of functions: `args` reads the settings,
-//! `entry` checks and rewrites the function, `error` collects what is wrong.
+//! `entry` checks and rewrites the function, `executor` knows which executor it takes, `error`
+//! collects what is wrong.
 
 mod args;
 mod entry;
 mod error;
+mod executor;
 
 use proc_macro::TokenStream;
 
@@ -17,8 +19,8 @@ use crate::entry::{Entry, expand};
 /// The function below the attribute loses its `async`. Calling it starts a runtime, runs the body
 /// on the calling thread to its end, and returns what the body returns. The body need not be
 /// `Send`. The attribute is meant for `main`, which may return what it always may: nothing, a
-/// `Result`, an `ExitCode`, or `!` if it never ends. Any other function without arguments can have
-/// it too, and return what it likes.
+/// `Result`, an `ExitCode`, or `!` if it never ends. Any other function can have it too, and return
+/// what it likes.
 ///
 /// ```
 /// #[gort::main]
@@ -64,13 +66,29 @@ use crate::entry::{Entry, expand};
 /// }
 /// ```
 ///
+/// # An executor as the argument
+///
+/// The function may take one argument: `&Executor`, `Arc<Executor>`, `&LocalExecutor` or
+/// `Rc<LocalExecutor>`, known by these names. The body then runs inside the executor, and an
+/// `Executor` is driven by goroutines too, on all of the runtime's threads. At the end of the body
+/// the tasks that have not ended are cancelled.
+///
+/// ```
+/// use gort::Executor;
+///
+/// #[gort::main]
+/// async fn main(ex: &Executor<'_>) {
+///     assert_eq!(ex.spawn(async { 6 * 7 }).await, 42);
+/// }
+/// ```
+///
 /// # Errors
 ///
 /// If the runtime cannot start, because `GORT_PROCS` is not a number for example, the program
 /// prints the reason to standard error and exits with status 2.
 ///
 /// These do not compile, each with a message that says what to change: a function that is not
-/// `async`, or is `const`, `unsafe` or `extern`; arguments, and generic parameters; settings that
+/// `async`, or is `const`, `unsafe` or `extern`; other arguments, and generic parameters; settings that
 /// do not exist or have the wrong type; a second such attribute on the same function.
 ///
 /// ```compile_fail
@@ -115,7 +133,8 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// # Settings
 ///
-/// They are those of `#[gort::main]`: `procs`, `flavor` and `crate`. Only one default differs:
+/// They are those of `#[gort::main]`: `procs`, `flavor` and `crate`, and so are the executors that
+/// the function may take. Only one default differs:
 /// without `procs`, and unless `flavor = "local"`, a test gets `procs = 2`, on every machine. That
 /// is enough for goroutines to run truly at the same time, and little enough for a harness that
 /// runs many tests at once.
