@@ -34,6 +34,8 @@ mod drive;
 mod entry;
 mod executor;
 mod facade;
+#[cfg(feature = "futures")]
+mod futures;
 mod g;
 mod handle;
 mod idle;
