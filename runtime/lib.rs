@@ -9,6 +9,7 @@ pub use executor::{Executor, LocalExecutor, StaticExecutor, StaticLocalExecutor}
 pub use facade::{blocking, go, spawn};
 pub use gort_macros::{main, test};
 pub use gort_net::Async;
+pub use gort_sync as sync;
 pub use handle::{Handle, Runtime};
 pub use panic::PanicPolicy;
 pub use pool::{Unblock, unblock};

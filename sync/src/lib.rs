@@ -1,9 +1,19 @@
 //! Synchronisation for [gort]: leaf primitives that know wakers and no scheduler, and work with any executor.
 //!
-//! So far there is one, which the runtime itself needs: [`Latch`]. Channels, `select!` and locks are built beside it.
+//! Locks: [`Mutex`], [`RwLock`], [`Semaphore`], [`Notify`], [`Cond`], [`Barrier`], [`OnceCell`], [`Once`], [`Lazy`], [`Latch`]. All
+//! operations that wait are named futures, with a form that blocks a thread beside them; waiting allocates nothing, and no
+//! lock is poisoned by a panic. For a concurrent map there are well-kept crates that need no waiting: `papaya`, or `dashmap`.
 //!
 //! [gort]: https://docs.rs/gort
 
 mod latch;
+mod locks;
 
 pub use latch::{Latch, Wait};
+pub use locks::{
+    Acquire, AcquireOwned, Barrier, BarrierWait, BarrierWaitResult, Closed, Cond, CondWait, Lazy,
+    Lock, LockOwned, MappedMutexGuard, Mutex, MutexGuard, Notified, Notify, Once, OnceCell,
+    OwnedMutexGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit, Read,
+    ReadOwned, RwLock, RwLockMappedWriteGuard, RwLockReadGuard, RwLockWriteGuard, Semaphore,
+    SemaphorePermit, SetError, TryAcquireError, TryLockError, Write, WriteOwned,
+};

@@ -1,0 +1,50 @@
+//! Locks that tasks wait for, and threads can block on, all on one wait queue.
+//!
+//! Nothing is poisoned: a lock whose holder panics is released like any other, and who comes next sees the value as it was
+//! left. A panic in a waker goes on to who called it, after all others were woken.
+
+mod barrier;
+mod block;
+mod cond;
+#[cfg(all(test, gort_loom))]
+mod model;
+mod mutex;
+mod mutex_guard;
+mod notify;
+mod once;
+mod raw_mutex;
+mod raw_semaphore;
+mod rwlock;
+mod rwlock_guard;
+mod semaphore;
+mod wait;
+
+pub use barrier::{Barrier, BarrierWait, BarrierWaitResult};
+pub use cond::{Cond, CondWait};
+pub use mutex::{Lock, LockOwned, Mutex, TryLockError};
+pub use mutex_guard::{MappedMutexGuard, MutexGuard, OwnedMutexGuard};
+pub use notify::{Notified, Notify};
+pub use once::{Lazy, Once, OnceCell, SetError};
+pub use rwlock::{Read, ReadOwned, RwLock, Write, WriteOwned};
+pub use rwlock_guard::{
+    OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLockMappedWriteGuard, RwLockReadGuard,
+    RwLockWriteGuard,
+};
+pub use semaphore::{
+    Acquire, AcquireOwned, Closed, OwnedSemaphorePermit, Semaphore, SemaphorePermit,
+    TryAcquireError,
+};
+
+/// Makes a constructor `const`, but for models: loom's types have no const constructors.
+macro_rules! const_unless_loom {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),*) -> $ret:ty $body:block) => {
+        $(#[$meta])*
+        #[cfg(not(gort_loom))]
+        $vis const fn $name($($arg: $ty),*) -> $ret $body
+
+        $(#[$meta])*
+        #[cfg(gort_loom)]
+        $vis fn $name($($arg: $ty),*) -> $ret $body
+    };
+}
+pub(crate) use const_unless_loom;

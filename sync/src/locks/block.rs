@@ -1,0 +1,49 @@
+//! Waiting on a plain thread.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+thread_local! {
+    /// Made once per thread, so that waiting allocates nothing.
+    static WAKER: RefCell<Option<Waker>> = const { RefCell::new(None) };
+}
+
+fn waker() -> Waker {
+    let make = || Waker::from(Arc::new(Unpark(thread::current())));
+    WAKER
+        .try_with(|cached| cached.borrow_mut().get_or_insert_with(make).clone())
+        // The thread is ending: its locals are gone.
+        .unwrap_or_else(|_| make())
+}
+
+/// Blocks the thread until `future` is ready.
+///
+/// A token that another user of `park` leaves, or takes, does no harm: the future is polled again on every return, and wakes
+/// that come during a poll leave a token of their own.
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let waker = waker();
+    let mut cx = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            return output;
+        }
+        thread::park();
+    }
+}

@@ -1,0 +1,206 @@
+//! The guards of [`Mutex`].
+//!
+//! A guard has the lock from `new`, whose caller has taken it, until it is dropped.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use super::mutex::Mutex;
+use super::raw_mutex::RawMutex;
+
+/// Access to the value of a [`Mutex`], which is unlocked when this is dropped.
+#[must_use = "a guard that is not kept unlocks at once"]
+pub struct MutexGuard<'a, T: ?Sized> {
+    mutex: &'a Mutex<T>,
+    /// Shared, it gives `&T`.
+    _value: PhantomData<&'a mut T>,
+}
+
+impl<'a, T: ?Sized> MutexGuard<'a, T> {
+    #[inline]
+    pub(super) fn new(mutex: &'a Mutex<T>) -> Self {
+        Self {
+            mutex,
+            _value: PhantomData,
+        }
+    }
+
+    /// Returns the mutex whose guard this is. A function, so as not to hide a method of the value.
+    #[must_use]
+    pub fn source(guard: &Self) -> &'a Mutex<T> {
+        guard.mutex
+    }
+
+    /// Narrows the guard to a part of the value.
+    ///
+    /// ```
+    /// use gort_sync::{Mutex, MutexGuard};
+    ///
+    /// let pair = Mutex::new((1, "one"));
+    /// let mut number = MutexGuard::map(pair.lock_blocking(), |pair| &mut pair.0);
+    /// *number = 2;
+    /// drop(number);
+    /// assert_eq!(pair.into_inner(), (2, "one"));
+    /// ```
+    pub fn map<U: ?Sized>(
+        mut guard: Self,
+        f: impl FnOnce(&mut T) -> &mut U,
+    ) -> MappedMutexGuard<'a, U> {
+        let value = NonNull::from(f(&mut guard));
+        MappedMutexGuard {
+            // Its drop is the new guard's from here on.
+            raw: &ManuallyDrop::new(guard).mutex.raw,
+            value,
+            _value: PhantomData,
+        }
+    }
+
+    /// As [`map`](Self::map), if the part is there; else the guard comes back.
+    ///
+    /// # Errors
+    ///
+    /// Gives the guard back if `f` returns none.
+    pub fn try_map<U: ?Sized>(
+        mut guard: Self,
+        f: impl FnOnce(&mut T) -> Option<&mut U>,
+    ) -> Result<MappedMutexGuard<'a, U>, Self> {
+        match f(&mut guard).map(NonNull::from) {
+            None => Err(guard),
+            Some(value) => Ok(MappedMutexGuard {
+                raw: &ManuallyDrop::new(guard).mutex.raw,
+                value,
+                _value: PhantomData,
+            }),
+        }
+    }
+}
+
+impl<T: ?Sized> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: we have the lock, so nobody else has access.
+        unsafe { &*self.mutex.value() }
+    }
+}
+
+impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: we have the lock, so nobody else has access, and the guard is borrowed exclusively.
+        unsafe { &mut *self.mutex.value() }
+    }
+}
+
+impl<T: ?Sized> Drop for MutexGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.mutex.raw.unlock();
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+/// Access to the value of a [`Mutex`] in an [`Arc`], which is unlocked when this is dropped.
+#[must_use = "a guard that is not kept unlocks at once"]
+pub struct OwnedMutexGuard<T: ?Sized> {
+    mutex: Arc<Mutex<T>>,
+}
+
+// SAFETY: a shared guard gives `&T`, so T has to be Sync; the mutex alone would ask for Send only.
+unsafe impl<T: ?Sized + Send + Sync> Sync for OwnedMutexGuard<T> {}
+
+impl<T: ?Sized> OwnedMutexGuard<T> {
+    #[inline]
+    pub(super) fn new(mutex: Arc<Mutex<T>>) -> Self {
+        Self { mutex }
+    }
+
+    /// Returns the mutex whose guard this is. A function, so as not to hide a method of the value.
+    #[must_use]
+    pub fn source(guard: &Self) -> &Arc<Mutex<T>> {
+        &guard.mutex
+    }
+}
+
+impl<T: ?Sized> Deref for OwnedMutexGuard<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: we have the lock, so nobody else has access.
+        unsafe { &*self.mutex.value() }
+    }
+}
+
+impl<T: ?Sized> DerefMut for OwnedMutexGuard<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: we have the lock, so nobody else has access, and the guard is borrowed exclusively.
+        unsafe { &mut *self.mutex.value() }
+    }
+}
+
+impl<T: ?Sized> Drop for OwnedMutexGuard<T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.mutex.raw.unlock();
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for OwnedMutexGuard<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+/// Access to a part of the value of a [`Mutex`], made by [`MutexGuard::map`]; the mutex is unlocked when this is dropped.
+#[must_use = "a guard that is not kept unlocks at once"]
+pub struct MappedMutexGuard<'a, T: ?Sized> {
+    raw: &'a RawMutex,
+    value: NonNull<T>,
+    _value: PhantomData<&'a mut T>,
+}
+
+// SAFETY: it is a `&mut T` with a duty to unlock, which any thread may do.
+unsafe impl<T: ?Sized + Send> Send for MappedMutexGuard<'_, T> {}
+
+// SAFETY: shared, it gives `&T`.
+unsafe impl<T: ?Sized + Sync> Sync for MappedMutexGuard<'_, T> {}
+
+impl<T: ?Sized> Deref for MappedMutexGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: we have the lock, so nobody else has access; `map` got the part from a reference to the whole.
+        unsafe { self.value.as_ref() }
+    }
+}
+
+impl<T: ?Sized> DerefMut for MappedMutexGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as in `deref`, and the guard is borrowed exclusively.
+        unsafe { self.value.as_mut() }
+    }
+}
+
+impl<T: ?Sized> Drop for MappedMutexGuard<'_, T> {
+    fn drop(&mut self) {
+        self.raw.unlock();
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for MappedMutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}

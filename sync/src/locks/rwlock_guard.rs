@@ -1,0 +1,268 @@
+//! The guards of [`RwLock`].
+//!
+//! A read guard has one permit of the lock, a write guard all, from `new`, whose caller has taken them, until it is dropped.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::ops::{Deref, DerefMut};
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+
+use super::raw_semaphore::RawSemaphore;
+use super::rwlock::{ALL, RwLock};
+
+/// Gives `n` permits back, which were taken from it, so that they fit.
+fn give_back(raw: &RawSemaphore, n: usize) {
+    let fits = raw.release(n);
+    debug_assert!(fits.is_ok());
+}
+
+/// Shared access to the value of a [`RwLock`], or to a part of it, until this is dropped.
+#[must_use = "a guard that is not kept unlocks at once"]
+pub struct RwLockReadGuard<'a, T: ?Sized> {
+    raw: &'a RawSemaphore,
+    /// No reference: it would have to be valid until a function that takes the guard returns, though the lock is free before.
+    value: NonNull<T>,
+    _value: PhantomData<&'a T>,
+}
+
+// SAFETY: it is a `&T` with a duty to unlock, which any thread may do.
+unsafe impl<T: ?Sized + Sync> Send for RwLockReadGuard<'_, T> {}
+
+// SAFETY: shared, it gives `&T`.
+unsafe impl<T: ?Sized + Sync> Sync for RwLockReadGuard<'_, T> {}
+
+impl<'a, T: ?Sized> RwLockReadGuard<'a, T> {
+    pub(super) fn new(lock: &'a RwLock<T>) -> Self {
+        Self {
+            raw: &lock.raw,
+            value: lock.value(),
+            _value: PhantomData,
+        }
+    }
+
+    /// Narrows the guard to a part of the value.
+    pub fn map<U: ?Sized>(guard: Self, f: impl FnOnce(&T) -> &U) -> RwLockReadGuard<'a, U> {
+        let value = NonNull::from(f(&guard));
+        RwLockReadGuard {
+            // Its drop is the new guard's from here on.
+            raw: ManuallyDrop::new(guard).raw,
+            value,
+            _value: PhantomData,
+        }
+    }
+}
+
+impl<T: ?Sized> Deref for RwLockReadGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: we have a permit, so nobody writes; the part was got from a reference to the whole.
+        unsafe { self.value.as_ref() }
+    }
+}
+
+impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {
+    fn drop(&mut self) {
+        give_back(self.raw, 1);
+    }
+}
+
+/// Exclusive access to the value of a [`RwLock`], until this is dropped.
+#[must_use = "a guard that is not kept unlocks at once"]
+pub struct RwLockWriteGuard<'a, T: ?Sized> {
+    lock: &'a RwLock<T>,
+    /// Shared, it gives `&T`.
+    _value: PhantomData<&'a mut T>,
+}
+
+impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
+    pub(super) fn new(lock: &'a RwLock<T>) -> Self {
+        Self {
+            lock,
+            _value: PhantomData,
+        }
+    }
+
+    /// Makes a read guard of it; no writer comes in between.
+    pub fn downgrade(guard: Self) -> RwLockReadGuard<'a, T> {
+        let lock = ManuallyDrop::new(guard).lock;
+        let reader = RwLockReadGuard::new(lock);
+        give_back(&lock.raw, ALL - 1);
+        reader
+    }
+
+    /// Narrows the guard to a part of the value.
+    pub fn map<U: ?Sized>(
+        mut guard: Self,
+        f: impl FnOnce(&mut T) -> &mut U,
+    ) -> RwLockMappedWriteGuard<'a, U> {
+        let value = NonNull::from(f(&mut guard));
+        RwLockMappedWriteGuard {
+            // Its drop is the new guard's from here on.
+            raw: &ManuallyDrop::new(guard).lock.raw,
+            value,
+            _value: PhantomData,
+        }
+    }
+}
+
+impl<T: ?Sized> Deref for RwLockWriteGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: we have all permits, so nobody else has access.
+        unsafe { self.lock.value().as_ref() }
+    }
+}
+
+impl<T: ?Sized> DerefMut for RwLockWriteGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: we have all permits, so nobody else has access, and the guard is borrowed exclusively.
+        unsafe { self.lock.value().as_mut() }
+    }
+}
+
+impl<T: ?Sized> Drop for RwLockWriteGuard<'_, T> {
+    fn drop(&mut self) {
+        give_back(&self.lock.raw, ALL);
+    }
+}
+
+/// Exclusive access to a part of the value of a [`RwLock`], made by [`RwLockWriteGuard::map`], until this is dropped.
+#[must_use = "a guard that is not kept unlocks at once"]
+pub struct RwLockMappedWriteGuard<'a, T: ?Sized> {
+    raw: &'a RawSemaphore,
+    value: NonNull<T>,
+    _value: PhantomData<&'a mut T>,
+}
+
+// SAFETY: it is a `&mut T` with a duty to unlock, which any thread may do.
+unsafe impl<T: ?Sized + Send> Send for RwLockMappedWriteGuard<'_, T> {}
+
+// SAFETY: shared, it gives `&T`.
+unsafe impl<T: ?Sized + Sync> Sync for RwLockMappedWriteGuard<'_, T> {}
+
+impl<T: ?Sized> Deref for RwLockMappedWriteGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: we have all permits, so nobody else has access; `map` got the part from a reference to the whole.
+        unsafe { self.value.as_ref() }
+    }
+}
+
+impl<T: ?Sized> DerefMut for RwLockMappedWriteGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as in `deref`, and the guard is borrowed exclusively.
+        unsafe { self.value.as_mut() }
+    }
+}
+
+impl<T: ?Sized> Drop for RwLockMappedWriteGuard<'_, T> {
+    fn drop(&mut self) {
+        give_back(self.raw, ALL);
+    }
+}
+
+/// Shared access to the value of a [`RwLock`] in an [`Arc`], until this is dropped.
+#[must_use = "a guard that is not kept unlocks at once"]
+pub struct OwnedRwLockReadGuard<T: ?Sized> {
+    lock: Arc<RwLock<T>>,
+}
+
+impl<T: ?Sized> OwnedRwLockReadGuard<T> {
+    pub(super) fn new(lock: Arc<RwLock<T>>) -> Self {
+        Self { lock }
+    }
+}
+
+impl<T: ?Sized> Deref for OwnedRwLockReadGuard<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: we have a permit, so nobody writes.
+        unsafe { self.lock.value().as_ref() }
+    }
+}
+
+impl<T: ?Sized> Drop for OwnedRwLockReadGuard<T> {
+    fn drop(&mut self) {
+        give_back(&self.lock.raw, 1);
+    }
+}
+
+/// Exclusive access to the value of a [`RwLock`] in an [`Arc`], until this is dropped.
+#[must_use = "a guard that is not kept unlocks at once"]
+pub struct OwnedRwLockWriteGuard<T: ?Sized> {
+    lock: Arc<RwLock<T>>,
+}
+
+impl<T: ?Sized> OwnedRwLockWriteGuard<T> {
+    pub(super) fn new(lock: Arc<RwLock<T>>) -> Self {
+        Self { lock }
+    }
+
+    /// Makes a read guard of it; no writer comes in between.
+    pub fn downgrade(guard: Self) -> OwnedRwLockReadGuard<T> {
+        let guard = ManuallyDrop::new(guard);
+        // SAFETY: `guard` is not dropped, so the Arc moves out once.
+        let lock = unsafe { ptr::read(&guard.lock) };
+        let reader = OwnedRwLockReadGuard::new(lock);
+        give_back(&reader.lock.raw, ALL - 1);
+        reader
+    }
+}
+
+impl<T: ?Sized> Deref for OwnedRwLockWriteGuard<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: we have all permits, so nobody else has access.
+        unsafe { self.lock.value().as_ref() }
+    }
+}
+
+impl<T: ?Sized> DerefMut for OwnedRwLockWriteGuard<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: we have all permits, so nobody else has access, and the guard is borrowed exclusively.
+        unsafe { self.lock.value().as_mut() }
+    }
+}
+
+impl<T: ?Sized> Drop for OwnedRwLockWriteGuard<T> {
+    fn drop(&mut self) {
+        give_back(&self.lock.raw, ALL);
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockReadGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockWriteGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockMappedWriteGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for OwnedRwLockReadGuard<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for OwnedRwLockWriteGuard<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}

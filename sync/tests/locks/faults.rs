@@ -1,0 +1,149 @@
+//! Wakers that panic, guards and futures that are leaked, numbers that are too large: defined, and never corrupt.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::Waker;
+
+use gort_sync::{Mutex, Notify, OnceCell, RwLock, Semaphore};
+
+use super::support::{Bomb, Count, Polled};
+
+#[test]
+fn a_panic_under_the_lock_unlocks_and_poisons_nothing() {
+    let mutex = Mutex::new(0);
+    let panic = catch_unwind(AssertUnwindSafe(|| {
+        *mutex.lock_blocking() = 1;
+        let _guard = mutex.lock_blocking();
+        panic!("while it is locked");
+    }));
+    assert!(panic.is_err());
+    assert_eq!(*mutex.try_lock().expect("free"), 1);
+}
+
+#[test]
+fn a_waker_that_panics_harms_only_its_own_task() {
+    let bomb = Waker::from(Arc::new(Bomb));
+    let notify = Notify::new();
+    let mut bad = Polled::new(notify.notified());
+    let (woken, waker) = Count::new();
+    let mut good = Polled::new(notify.notified());
+    assert!(bad.poll_with(&bomb).is_pending());
+    assert!(good.poll_with(&waker).is_pending());
+    assert!(catch_unwind(AssertUnwindSafe(|| notify.notify_waiters())).is_err());
+    assert_eq!(woken.get(), 1);
+    good.done();
+    bad.done();
+
+    let mutex = Mutex::new(());
+    let guard = mutex.try_lock().expect("free");
+    let mut bad = Polled::new(mutex.lock());
+    let mut good = Polled::new(mutex.lock());
+    assert!(bad.poll_with(&bomb).is_pending());
+    good.waits();
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(guard))).is_err());
+    drop(bad);
+    drop(good.done());
+}
+
+#[test]
+fn a_leaked_guard_keeps_its_lock_and_no_more() {
+    let mutex = Mutex::new(());
+    std::mem::forget(mutex.try_lock());
+    assert!(mutex.try_lock().is_err());
+    let mut waiter = Polled::new(mutex.lock());
+    waiter.waits();
+    drop(waiter);
+
+    let semaphore = Semaphore::new(2);
+    std::mem::forget(semaphore.try_acquire());
+    assert_eq!(semaphore.available_permits(), 1);
+
+    let lock = RwLock::new(());
+    std::mem::forget(lock.try_read());
+    assert!(lock.try_read().is_ok());
+    assert!(lock.try_write().is_err());
+}
+
+#[test]
+fn a_leaked_future_stays_in_the_queue_and_its_memory_with_it() {
+    let notify = Notify::new();
+    let mut leaked = Polled::new(notify.notified());
+    leaked.waits();
+    leaked.leak();
+    let mut behind = Polled::new(notify.notified());
+    behind.waits();
+    notify.notify_one();
+    behind.waits();
+    notify.notify_one();
+    behind.done();
+
+    // The lock is dropped before the leaked waiter, which is never touched again.
+    let mutex = Mutex::new(());
+    let guard = mutex.try_lock().expect("free");
+    let mut leaked = Polled::new(mutex.lock());
+    leaked.waits();
+    leaked.leak();
+    drop(guard);
+    drop(mutex);
+}
+
+#[test]
+fn a_semaphore_refuses_more_permits_than_it_can_hold() {
+    const MAX: usize = Semaphore::MAX_PERMITS;
+    assert!(catch_unwind(|| Semaphore::new(MAX + 1)).is_err());
+    let semaphore = Semaphore::new(MAX);
+    for n in [1, MAX, usize::MAX] {
+        assert!(catch_unwind(AssertUnwindSafe(|| semaphore.add_permits(n))).is_err());
+        assert_eq!(semaphore.available_permits(), MAX);
+    }
+    // A guard that comes back to a semaphore that is full does not panic.
+    let permit = semaphore.try_acquire().expect("there are plenty");
+    semaphore.add_permits(1);
+    drop(permit);
+    assert_eq!(semaphore.available_permits(), MAX);
+    drop(semaphore.try_acquire_many(MAX).expect("all of them"));
+
+    // Also with somebody in the queue.
+    let semaphore = Semaphore::new(1);
+    let mut many = Polled::new(semaphore.acquire_many(2));
+    many.waits();
+    assert!(catch_unwind(AssertUnwindSafe(|| semaphore.add_permits(MAX))).is_err());
+    many.waits();
+    semaphore.add_permits(1);
+    drop(many.done());
+}
+
+#[test]
+fn a_panic_that_makes_a_value_leaves_the_cell_empty() {
+    let cell = OnceCell::new();
+    let panic = catch_unwind(AssertUnwindSafe(|| {
+        cell.get_or_init_blocking(|| panic!("no value"));
+    }));
+    assert!(panic.is_err());
+    assert_eq!(*cell.get_or_init_blocking(|| 1), 1);
+}
+
+#[test]
+fn values_of_cells_are_dropped_once() {
+    let value = Arc::new(());
+    let mut cell = OnceCell::from(value.clone());
+    drop(cell.take());
+    assert_eq!(Arc::strong_count(&value), 1);
+    drop(OnceCell::from(value.clone()));
+    drop(cell);
+    assert_eq!(Arc::strong_count(&value), 1);
+}
+
+#[test]
+fn locks_and_futures_go_where_their_values_may() {
+    fn send_sync<T: Send + Sync>(_: &T) {}
+    let mutex = Mutex::new(std::cell::Cell::new(1));
+    send_sync(&mutex);
+    let lock = RwLock::new(1);
+    send_sync(&lock);
+    send_sync(&lock.read());
+    send_sync(&lock.write());
+    send_sync(&lock.try_read());
+    send_sync(&Notify::new().notified());
+    send_sync(&Semaphore::new(1).acquire());
+}
