@@ -80,8 +80,8 @@ impl Barrier {
 
     /// Lets those through that may go: a batch at a time, so that the lock is not held long.
     fn open(&self) {
+        let mut wakers = WakeBatch::new();
         loop {
-            let mut wakers = WakeBatch::new();
             let mut list = self.queue.lock();
             // Relaxed: guarded by the queue's lock.
             let mut leaving = self.leaving.load(Ordering::Relaxed);
@@ -94,6 +94,7 @@ impl Barrier {
             drop(list);
             wakers.wake();
             if leaving == 0 {
+                wakers.finish();
                 return;
             }
         }

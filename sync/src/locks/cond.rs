@@ -109,8 +109,8 @@ impl Cond {
     pub fn notify_all(&self) {
         let mut list = self.queue.lock();
         let end = list.next_ticket();
+        let mut wakers = WakeBatch::new();
         loop {
-            let mut wakers = WakeBatch::new();
             while !wakers.is_full()
                 && let Some(ticket) = list.front_ticket()
                 && ticket < end
@@ -121,6 +121,7 @@ impl Cond {
             drop(list);
             wakers.wake();
             if !full {
+                wakers.finish();
                 return;
             }
             list = self.queue.lock();

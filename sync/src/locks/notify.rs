@@ -140,8 +140,8 @@ impl Notify {
         // AcqRel: publishes what was done to the Acquire in `calls`; under the lock, so that nobody enters with an old count.
         self.word.fetch_add(CALL, Ordering::AcqRel);
         let end = list.next_ticket();
+        let mut wakers = WakeBatch::new();
         loop {
-            let mut wakers = WakeBatch::new();
             while !wakers.is_full()
                 && let Some(ticket) = list.front_ticket()
                 && ticket < end
@@ -156,6 +156,7 @@ impl Notify {
             drop(list);
             wakers.wake();
             if !full {
+                wakers.finish();
                 return;
             }
             list = self.queue.lock();

@@ -133,8 +133,8 @@ impl RawSemaphore {
     /// Adds `more` permits, and grants the first of the queue what they want, as far as it goes.
     #[cold]
     fn serve(&self, mut more: usize) -> Result<(), Overflow> {
+        let mut wakers = WakeBatch::new();
         loop {
-            let mut wakers = WakeBatch::new();
             let mut list = self.queue.lock();
             // Acquire: pairs with the Release in `release`; the queue's lock passes it on to those who are served.
             let mut word = self.word.load(Ordering::Acquire);
@@ -148,7 +148,11 @@ impl RawSemaphore {
                     Ordering::Release,
                     Ordering::Relaxed,
                 ) {
-                    Ok(_) => return Ok(()),
+                    Ok(_) => {
+                        drop(list);
+                        wakers.finish();
+                        return Ok(());
+                    }
                     Err(now) => word = now,
                 }
             }
@@ -168,6 +172,7 @@ impl RawSemaphore {
             drop(list);
             wakers.wake();
             if !again {
+                wakers.finish();
                 return Ok(());
             }
             // More may be served than fits into a batch.
@@ -177,8 +182,8 @@ impl RawSemaphore {
 
     /// Refuses everybody from now on, also those who wait.
     pub(super) fn close(&self) {
+        let mut wakers = WakeBatch::new();
         loop {
-            let mut wakers = WakeBatch::new();
             let mut list = self.queue.lock();
             while !wakers.is_full() && !list.is_empty() {
                 wakers.push(list.grant_front_only(0));
@@ -193,6 +198,7 @@ impl RawSemaphore {
             drop(list);
             wakers.wake();
             if empty {
+                wakers.finish();
                 return;
             }
         }

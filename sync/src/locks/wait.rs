@@ -22,6 +22,7 @@
 //! the middle is what locks need most, and the lock is held for a few instructions), asking for the state without the lock
 //! (saves one lock per park, at the price of a second protocol).
 
+use std::any::Any;
 use std::fmt;
 use std::marker::PhantomPinned;
 use std::panic::{self, AssertUnwindSafe};
@@ -445,10 +446,13 @@ impl Locked<'_> {
 }
 
 /// Wakers that are woken when the lock is free again: a few at a time, so that they fit on the stack.
+///
+/// If wakers panic, the others are woken all the same, and the first panic goes on in [`Self::finish`].
 #[derive(Debug)]
 pub(crate) struct WakeBatch {
     wakers: [Option<Waker>; WakeBatch::SIZE],
     len: usize,
+    panic: Option<Box<dyn Any + Send>>,
 }
 
 impl WakeBatch {
@@ -463,6 +467,7 @@ impl WakeBatch {
         Self {
             wakers: [const { None }; Self::SIZE],
             len: 0,
+            panic: None,
         }
     }
 
@@ -477,15 +482,21 @@ impl WakeBatch {
         }
     }
 
-    /// Wakes all. If wakers panic, the others are woken all the same, and the first panic goes on after that.
-    pub(crate) fn wake(self) {
-        let mut first = None;
-        for waker in self.wakers.into_iter().take(self.len).flatten() {
-            if let Err(panic) = panic::catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-                first.get_or_insert(panic);
+    /// Wakes all that are in it, so that it is empty again.
+    pub(crate) fn wake(&mut self) {
+        for waker in &mut self.wakers[..self.len] {
+            let waker = waker.take();
+            let wake = AssertUnwindSafe(|| waker.map(Waker::wake));
+            if let Err(panic) = panic::catch_unwind(wake) {
+                self.panic.get_or_insert(panic);
             }
         }
-        if let Some(panic) = first {
+        self.len = 0;
+    }
+
+    /// Lets the first panic go on, if there was one.
+    pub(crate) fn finish(self) {
+        if let Some(panic) = self.panic {
             panic::resume_unwind(panic);
         }
     }

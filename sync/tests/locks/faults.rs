@@ -34,6 +34,17 @@ fn a_waker_that_panics_harms_only_its_own_task() {
     good.done();
     bad.done();
 
+    // Also when they are more than a batch.
+    let semaphore = Semaphore::new(0);
+    let mut waiters: Vec<_> = (0..100).map(|_| Polled::new(semaphore.acquire())).collect();
+    for waiter in &mut waiters {
+        assert!(waiter.poll_with(&bomb).is_pending());
+    }
+    assert!(catch_unwind(AssertUnwindSafe(|| semaphore.add_permits(100))).is_err());
+    for waiter in &mut waiters {
+        waiter.done().expect("open").forget();
+    }
+
     let mutex = Mutex::new(());
     let guard = mutex.try_lock().expect("free");
     let mut bad = Polled::new(mutex.lock());
@@ -77,8 +88,8 @@ fn a_leaked_future_stays_in_the_queue_and_its_memory_with_it() {
     notify.notify_one();
     behind.done();
 
-    // The lock is dropped before the leaked waiter, which is never touched again.
-    let mutex = Mutex::new(());
+    // The lock goes before the leaked waiter, which is never touched again.
+    let mutex = Box::new(Mutex::new(()));
     let guard = mutex.try_lock().expect("free");
     let mut leaked = Polled::new(mutex.lock());
     leaked.waits();

@@ -326,7 +326,7 @@ fn who_fails_to_make_a_value_lets_the_next_try() {
     assert_eq!(made, Ok(&7));
 
     let once = Once::new();
-    let mut first = Polled::new(once.call(|| std::future::pending()));
+    let mut first = Polled::new(once.call(std::future::pending));
     first.waits();
     let mut second = Polled::new(once.call(|| async {}));
     second.waits();
