@@ -2,7 +2,8 @@
 //!
 //! # A cycle
 //!
-//! 1. ARM. From now on pins have write barriers. Wait until no pin without them is left (the first grace period).
+//! 1. Wait until no pin of the cycle before is left that marks: it would take back marks of this cycle, of which it does not
+//!    know. ARM. From now on pins have write barriers. Wait until no pin without them is left (the first grace period).
 //! 2. MARK1. New objects are black. This is the snapshot: what is reachable now will be marked. Shade the roots.
 //! 3. Trace until nothing is grey. Objects with a lock that is held are deferred and come back.
 //! 4. When no pin older than MARK1 is left (the second grace period), MARK2. No white object can be reached any more but
@@ -303,6 +304,11 @@ impl Cycle {
     pub(crate) fn step(&mut self) -> Step {
         match self.state {
             State::Begin => {
+                // Such a pin would have to end before MARK1 anyway. But an object that was shaded in ARM, by the first half of
+                // a store whose second half comes after the snapshot, must not be given the last cycle's colour in between.
+                if is_older_pin(self.word(Phase::Idle)) && !bug("two cycles mark at a time") {
+                    return Step::Waits;
+                }
                 local::take_allocated();
                 self.enter(Phase::Arm);
                 self.state = State::FirstGracePeriod;

@@ -226,6 +226,19 @@ impl<'g, T> Edge<'g, T> {
         *self.target.get_mut() = raw(target);
     }
 
+    /// The first half of [`store`](Self::store), for the simulator to stop there.
+    #[cfg(test)]
+    pub(crate) fn begin_store(&self, g: &Guard, target: Option<Gc<'g, T>>) {
+        self.barrier(g, target);
+    }
+
+    /// The second half.
+    #[cfg(test)]
+    pub(crate) fn end_store(&self, target: Option<Gc<'g, T>>) {
+        // Release: as in `store`.
+        self.target.store(raw(target), Ordering::Release);
+    }
+
     #[inline]
     fn barrier(&self, g: &Guard, new: Option<Gc<'g, T>>) {
         // The load must be an Acquire: if a thread that races with us overwrites what we write and so shades it, the object
