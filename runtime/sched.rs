@@ -293,10 +293,13 @@ impl Here<'_> {
             if let Some(runnable) = self.queued() {
                 return Next::Run(runnable);
             }
+            if self.local().held.get().is_some()
+                && let Some(runnable) = self.search()
+            {
+                return Next::Run(runnable);
+            }
+            // Asked again: a waker that the search called may have given the P away, by a `block_on` of its own.
             if self.local().held.get().is_some() {
-                if let Some(runnable) = self.search() {
-                    return Next::Run(runnable);
-                }
                 self.sleep(root);
             } else {
                 self.sleep_without_p(root);
@@ -570,6 +573,10 @@ impl Here<'_> {
     fn sleep_without_p(self, root: &impl Root) {
         if let Some(p) = self.rt().idle.take_p() {
             return self.gain_p(p);
+        }
+        if self.local().searching.replace(false) {
+            // The look at every queue follows.
+            let WasLast(_) = self.rt().idle.stop_search();
         }
         self.rt().idle.sleep_without_p(self.m().as_ref());
         self.sleep_in_list(root);

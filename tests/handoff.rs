@@ -466,6 +466,40 @@ fn a_waker_that_blocks_stalls_nobody() {
 }
 
 #[test]
+fn a_waker_may_block_on_a_future() {
+    struct Nests(mpsc::Sender<()>);
+    impl std::task::Wake for Nests {
+        fn wake(self: Arc<Self>) {
+            gort::block_on(task::yield_now());
+            let _ = self.0.send(());
+        }
+    }
+    within_patience(|| {
+        let rt = runtime();
+        for _ in 0..100 {
+            let (tell, told) = mpsc::channel();
+            let timer = rt.go(async move {
+                let waker = std::task::Waker::from(Arc::new(Nests(tell)));
+                let mut timer = gort::Timer::after(Duration::from_micros(100));
+                let armed = std::time::Instant::now();
+                let mut cx = std::task::Context::from_waker(&waker);
+                assert!(std::pin::Pin::new(&mut timer).poll(&mut cx).is_pending());
+                // The timer is most often due when this M looks for something else to run.
+                while armed.elapsed() < Duration::from_micros(150) {
+                    std::hint::spin_loop();
+                }
+                // Kept until it has fired.
+                Some(timer)
+            });
+            let timer = rt.block_on(timer).expect("no panic");
+            told.recv().expect("it is woken");
+            drop(timer);
+            rt.block_on(rt.go(task::yield_now())).expect("no panic");
+        }
+    });
+}
+
+#[test]
 fn a_blocked_worker_is_named_at_shutdown_and_not_waited_for() {
     within_patience(|| {
         let rt = quiet().build().expect("threads");
