@@ -164,7 +164,7 @@ impl Monitor {
             if idle {
                 self.sleep_deeply(&mut round);
             } else {
-                self.nap(&mut round);
+                self.wait(round.period());
             }
         }
     }
@@ -179,11 +179,6 @@ impl Monitor {
             None => false,
         });
         living
-    }
-
-    fn nap(&self, round: &mut Round) {
-        let period = round.period();
-        round.sleep(|| self.wait(period));
     }
 
     fn sleep_deeply(&self, round: &mut Round) {

@@ -94,6 +94,8 @@ pub(super) struct Round {
     /// Whether a P is idle while an M polls.
     uneven: bool,
     turns: u32,
+    /// When the last round began.
+    began: Instant,
     late: bool,
     threads: Threads,
     lost: lost::Search,
@@ -107,6 +109,7 @@ impl Default for Round {
             urgent: 0,
             uneven: false,
             turns: Reactor::existing().map_or(0, Reactor::turns),
+            began: Instant::now(),
             late: true,
             threads: Threads::default(),
             lost: lost::Search::default(),
@@ -126,7 +129,10 @@ impl Round {
 
     /// Looks at everything once. Returns whether the monitor may sleep deeply.
     pub(super) fn look(&mut self, runtimes: &[Arc<Shared>]) -> bool {
-        let late = std::mem::take(&mut self.late);
+        // From begin to begin: a process that is stopped in the middle of a round is as late as one that is stopped between two.
+        let began = Instant::now();
+        let since = began - std::mem::replace(&mut self.began, began);
+        let late = std::mem::take(&mut self.late) || is_late(since);
         let mut found = false;
         let mut rests = true;
         self.uneven = false;
@@ -194,12 +200,6 @@ impl Round {
             errands::wake_all(&mut wakers);
         }
         true
-    }
-
-    pub(super) fn sleep(&mut self, wait: impl FnOnce()) {
-        let before = Instant::now();
-        wait();
-        self.late = before.elapsed() > LONG_PERIOD + LATE;
     }
 
     /// Reports polls that have gone on for too long.
@@ -278,6 +278,11 @@ impl Round {
             Doing::Computing | Doing::Descheduled => Verdict::Leave,
         }
     }
+}
+
+/// Whether a round that began so long after the one before must not draw conclusions.
+fn is_late(since: Duration) -> bool {
+    since > LONG_PERIOD + LATE
 }
 
 enum Verdict {
