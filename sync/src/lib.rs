@@ -1,6 +1,6 @@
 //! Synchronisation for [gort]: leaf primitives that know wakers and no scheduler, and work with any executor.
 //!
-//! Locks: [`Mutex`], [`RwLock`], [`Semaphore`], [`Notify`], [`Cond`], [`Barrier`], [`OnceCell`], [`Once`], [`Lazy`], [`Latch`]. All
+//! Locks: [`Mutex`], [`RwLock`], [`Semaphore`], [`Notify`], [`Cond`], [`Barrier`], [`OnceCell`], [`Once`], [`Lazy`], [`Latch`], [`WaitGroup`]. All
 //! operations that wait are named futures, with a form that blocks a thread beside them; waiting allocates nothing, and no
 //! lock is poisoned by a panic. For a concurrent map there are well-kept crates that need no waiting: `papaya`, or `dashmap`.
 //!
@@ -15,5 +15,6 @@ pub use locks::{
     Lock, LockOwned, MappedMutexGuard, Mutex, MutexGuard, Notified, Notify, Once, OnceCell,
     OwnedMutexGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit, Read,
     ReadOwned, RwLock, RwLockMappedWriteGuard, RwLockReadGuard, RwLockWriteGuard, Semaphore,
-    SemaphorePermit, SetError, TryAcquireError, TryLockError, Write, WriteOwned,
+    SemaphorePermit, SetError, Tracked, TryAcquireError, TryLockError, WaitAll, WaitGroup, Write,
+    WriteOwned,
 };

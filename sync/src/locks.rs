@@ -18,6 +18,7 @@ mod rwlock;
 mod rwlock_guard;
 mod semaphore;
 mod wait;
+mod wait_group;
 
 pub use barrier::{Barrier, BarrierWait, BarrierWaitResult};
 pub use cond::{Cond, CondWait};
@@ -34,6 +35,7 @@ pub use semaphore::{
     Acquire, AcquireOwned, Closed, OwnedSemaphorePermit, Semaphore, SemaphorePermit,
     TryAcquireError,
 };
+pub use wait_group::{Tracked, WaitAll, WaitGroup};
 
 /// Makes a constructor `const`, but for models: loom's types have no const constructors.
 macro_rules! const_unless_loom {

@@ -10,7 +10,7 @@ use gort_primitives::sync::Arc;
 use gort_primitives::thread;
 use loom::future::block_on;
 
-use super::{Barrier, Cond, Mutex, Notify, OnceCell, RwLock, Semaphore};
+use super::{Barrier, Cond, Mutex, Notify, OnceCell, RwLock, Semaphore, WaitGroup};
 
 fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
@@ -314,5 +314,44 @@ fn model_barrier_lets_all_through_with_one_leader() {
         };
         let ours = block_on(barrier.wait()).is_leader();
         assert!(other.join().unwrap() != ours);
+    });
+}
+
+#[test]
+fn model_wait_group_waits_for_all_and_sees_what_they_did() {
+    loom::model(|| {
+        let group = WaitGroup::new();
+        let done = Arc::new(Watched::default());
+        group.add(2);
+        let other = {
+            let (group, done) = (group.clone(), done.clone());
+            thread::spawn(move || {
+                done.add(1);
+                group.done();
+            })
+        };
+        group.done();
+        block_on(group.wait());
+        assert_eq!(done.get(), 1);
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn model_wait_group_wakes_all_but_who_went_away() {
+    loom::model(|| {
+        let group = WaitGroup::new();
+        group.add(1);
+        let waiter = {
+            let group = group.clone();
+            thread::spawn(move || block_on(group.wait()))
+        };
+        {
+            let mut gone = pin!(group.wait());
+            let _ = poll_once(gone.as_mut());
+            group.done();
+        }
+        waiter.join().unwrap();
+        assert_eq!(group.count(), 0);
     });
 }

@@ -1,7 +1,7 @@
 //! Operations that are dropped at each point where they can be: before the first poll, while they wait, and after they were
 //! granted what they waited for and before they looked.
 
-use gort_sync::{Barrier, Cond, Mutex, Notify, OnceCell, RwLock, Semaphore};
+use gort_sync::{Barrier, Cond, Mutex, Notify, OnceCell, RwLock, Semaphore, WaitGroup};
 
 use super::support::{Count, Polled};
 
@@ -212,4 +212,23 @@ fn who_is_cancelled_while_it_makes_a_value_leaves_it_to_the_next() {
     stays.waits();
     drop(gone);
     assert_eq!(*stays.done(), 1);
+}
+
+#[test]
+fn a_cancelled_wait_for_a_group_leaves_the_others_waiting() {
+    let group = WaitGroup::new();
+    group.add(1);
+    let mut gone = Polled::new(group.wait());
+    let mut stays = Polled::new(group.wait());
+    gone.waits();
+    stays.waits();
+    drop(gone);
+    group.done();
+    stays.done();
+    group.add(1);
+    let mut gone = Polled::new(group.wait());
+    gone.waits();
+    drop(gone);
+    group.done();
+    assert_eq!(group.count(), 0);
 }

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Waker;
 
-use gort_sync::{Mutex, Notify, OnceCell, RwLock, Semaphore};
+use gort_sync::{Mutex, Notify, OnceCell, RwLock, Semaphore, WaitGroup};
 
 use super::support::{Bomb, Count, Polled};
 
@@ -122,6 +122,20 @@ fn a_semaphore_refuses_more_permits_than_it_can_hold() {
     many.waits();
     semaphore.add_permits(1);
     drop(many.done());
+}
+
+#[test]
+fn a_group_never_counts_below_zero_nor_too_far() {
+    let group = WaitGroup::new();
+    assert!(catch_unwind(AssertUnwindSafe(|| group.done())).is_err());
+    assert_eq!(group.count(), 0);
+    group.add(1);
+    assert!(catch_unwind(AssertUnwindSafe(|| group.add(usize::MAX))).is_err());
+    assert_eq!(group.count(), 1);
+    let mut tracked = Polled::new(group.track(async { panic!("in the task") }));
+    assert!(catch_unwind(AssertUnwindSafe(|| tracked.done())).is_err());
+    drop(tracked);
+    assert_eq!(group.count(), 1);
 }
 
 #[test]

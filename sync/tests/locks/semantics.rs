@@ -6,6 +6,7 @@ use std::task::Poll;
 use gort_sync::{
     Barrier, Closed, Cond, Lazy, Mutex, MutexGuard, Notify, Once, OnceCell, RwLock,
     RwLockReadGuard, RwLockWriteGuard, Semaphore, SetError, TryAcquireError, TryLockError,
+    WaitGroup,
 };
 
 use super::support::{Count, Polled};
@@ -342,4 +343,39 @@ fn a_lazy_value_is_made_when_it_is_asked_for() {
     assert!(lazy.get_if_made().is_none());
     assert!(matches!(Polled::new(lazy.get()).poll(), Poll::Ready(list) if *list == [1]));
     assert!(lazy.get_if_made().is_some());
+}
+
+#[test]
+fn a_group_is_waited_for_until_none_is_left() {
+    let group = WaitGroup::new();
+    Polled::new(group.wait()).done();
+    group.add(2);
+    let mut waiters: Vec<_> = (0..100).map(|_| Polled::new(group.wait())).collect();
+    waiters.iter_mut().for_each(Polled::waits);
+    group.done();
+    waiters.iter_mut().for_each(Polled::waits);
+    group.done();
+    // Used again: those who waited for the first time are through.
+    group.add(1);
+    waiters.iter_mut().for_each(Polled::done);
+    Polled::new(group.wait()).waits();
+    group.done();
+    group.wait_blocking();
+}
+
+#[test]
+fn a_tracked_future_counts_until_it_ends_in_whatever_way() {
+    let group = WaitGroup::new();
+    drop(group.track(async {}));
+    assert_eq!(group.count(), 0);
+    let mut returns = Polled::new(group.track(async { 1 }));
+    let mut waits = Polled::new(group.track(std::future::pending::<()>()));
+    assert_eq!(group.count(), 2);
+    assert_eq!(returns.done(), 1);
+    assert_eq!(group.count(), 1);
+    waits.waits();
+    drop(waits);
+    assert_eq!(group.count(), 0);
+    drop(returns);
+    assert_eq!(group.count(), 0);
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use gort_sync::{Barrier, Cond, Mutex, Notify, OnceCell, RwLock, Semaphore};
+use gort_sync::{Barrier, Cond, Mutex, Notify, OnceCell, RwLock, Semaphore, WaitGroup};
 
 use super::support::{on_each_executor, yield_now};
 
@@ -222,5 +222,29 @@ fn a_cell_is_made_once() {
             task.await;
         }
         assert_eq!(made.load(Ordering::SeqCst), 1);
+    });
+}
+
+#[test]
+fn a_group_ends_when_its_last_task_does() {
+    on_each_executor(|spawn| async move {
+        for _ in 0..ROUNDS / 10 {
+            let group = WaitGroup::new();
+            let ended = Arc::new(AtomicUsize::new(0));
+            let tasks: Vec<_> = (0..TASKS)
+                .map(|_| {
+                    let ended = ended.clone();
+                    spawn(Box::pin(group.track(async move {
+                        yield_now().await;
+                        ended.fetch_add(1, Ordering::SeqCst);
+                    })))
+                })
+                .collect();
+            group.wait().await;
+            assert_eq!(ended.load(Ordering::SeqCst), TASKS);
+            for task in tasks {
+                task.await;
+            }
+        }
     });
 }
