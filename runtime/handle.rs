@@ -83,6 +83,7 @@ impl Runtime {
             reactor.adopt();
         }
         gort_net::set_wait_hook(task::note_io_wait);
+        gort_sync::set_wait_hook(task::note_sync_wait);
         gort_net::set_yield_hook(task::must_yield);
         Self {
             handle: Handle::new(rt),

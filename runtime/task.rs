@@ -91,6 +91,14 @@ pub enum WaitReason {
     Join = 6,
     /// A future with a limit that says no better why it waits.
     Timeout = 7,
+    /// A mutex.
+    Mutex = 8,
+    /// A read-write lock, to read.
+    RwLockRead = 9,
+    /// A read-write lock, to write.
+    RwLockWrite = 10,
+    /// Permits of a semaphore.
+    Semaphore = 11,
 }
 
 impl WaitReason {
@@ -103,6 +111,10 @@ impl WaitReason {
             5 => Self::Connect,
             6 => Self::Join,
             7 => Self::Timeout,
+            8 => Self::Mutex,
+            9 => Self::RwLockRead,
+            10 => Self::RwLockWrite,
+            11 => Self::Semaphore,
             _ => Self::Other,
         }
     }
@@ -120,6 +132,10 @@ impl fmt::Display for WaitReason {
             Self::Connect => "IO wait, connect",
             Self::Join => "join",
             Self::Timeout => "timeout",
+            Self::Mutex => "sync.Mutex.Lock",
+            Self::RwLockRead => "sync.RWMutex.RLock",
+            Self::RwLockWrite => "sync.RWMutex.Lock",
+            Self::Semaphore => "semacquire",
         })
     }
 }
@@ -142,6 +158,19 @@ pub(crate) fn note_io_wait(kind: gort_net::WaitKind, at: &'static Location<'stat
         WaitKind::IoWrite | WaitKind::Writable => WaitReason::IoWrite,
         WaitKind::Accept => WaitReason::Accept,
         WaitKind::Connect => WaitReason::Connect,
+        _ => WaitReason::Other,
+    };
+    note_wait(reason, at);
+}
+
+/// [`note_wait`] for the locks, which know no goroutines either.
+pub(crate) fn note_sync_wait(kind: gort_sync::WaitKind, at: &'static Location<'static>) {
+    use gort_sync::WaitKind;
+    let reason = match kind {
+        WaitKind::Mutex => WaitReason::Mutex,
+        WaitKind::RwLockRead => WaitReason::RwLockRead,
+        WaitKind::RwLockWrite => WaitReason::RwLockWrite,
+        WaitKind::Semaphore => WaitReason::Semaphore,
         _ => WaitReason::Other,
     };
     note_wait(reason, at);

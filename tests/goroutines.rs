@@ -310,3 +310,31 @@ fn a_task_local_follows_its_future() {
         assert!(NUMBER.try_with(|n| *n).is_err());
     });
 }
+
+#[test]
+fn a_goroutine_that_waits_for_a_lock_tells_why_and_where() {
+    gort::block_on(async {
+        let mutex = Arc::new(gort::sync::Mutex::new(()));
+        let guard = mutex.lock().await;
+        let waiter = gort::go({
+            let mutex = Arc::clone(&mutex);
+            async move { drop(mutex.lock().await) }
+        });
+        let line = line!() - 2;
+        let began = std::time::Instant::now();
+        let info = loop {
+            let all = Handle::default_runtime().goroutines();
+            let found = all.into_iter().find(|info| info.id() == waiter.id());
+            match found {
+                Some(info) if info.state() == State::Waiting => break info,
+                _ => assert!(began.elapsed() < PATIENCE, "it never waits"),
+            }
+            task::yield_now().await;
+        };
+        assert_eq!(info.wait_reason(), task::WaitReason::Mutex);
+        let at = info.waits_at().expect("a lock knows its place");
+        assert_eq!((at.file(), at.line()), (file!(), line));
+        drop(guard);
+        waiter.await.unwrap();
+    });
+}

@@ -18,3 +18,7 @@ pub use locks::{
     SemaphorePermit, SetError, Tracked, TryAcquireError, TryLockError, WaitAll, WaitGroup, Write,
     WriteOwned,
 };
+
+mod hook;
+
+pub use hook::{WaitHook, WaitKind, set_wait_hook};

@@ -10,6 +10,8 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
+use crate::hook::{Site, WaitKind};
+
 use super::block::block_on;
 use super::const_unless_loom;
 use super::mutex_guard::{MutexGuard, OwnedMutexGuard};
@@ -72,8 +74,10 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// Nothing is lost when it is dropped but the place in the queue; the lock goes on to the next.
     #[inline]
+    #[track_caller]
     pub fn lock(&self) -> Lock<'_, T> {
         Lock {
+            site: Site::here(),
             mutex: self,
             raw: RawLock::new(),
         }
@@ -85,8 +89,10 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// Nothing is lost when it is dropped but the place in the queue; the lock goes on to the next.
     #[inline]
+    #[track_caller]
     pub fn lock_owned(self: Arc<Self>) -> LockOwned<T> {
         LockOwned {
+            site: Site::here(),
             mutex: self,
             raw: RawLock::new(),
         }
@@ -96,6 +102,7 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// In a goroutine use [`lock`](Self::lock): this may block the thread that would run the holder.
     #[inline]
+    #[track_caller]
     pub fn lock_blocking(&self) -> MutexGuard<'_, T> {
         match self.try_lock() {
             Ok(guard) => guard,
@@ -183,6 +190,7 @@ pin_project! {
     /// The future of [`Mutex::lock`].
     #[must_use = "futures do nothing unless polled"]
     pub struct Lock<'a, T: ?Sized> {
+        site: Site,
         mutex: &'a Mutex<T>,
         #[pin]
         raw: RawLock,
@@ -203,7 +211,10 @@ impl<'a, T: ?Sized> Future for Lock<'a, T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let mutex: &'a Mutex<T> = this.mutex;
-        ready!(this.raw.poll(&mutex.raw, cx));
+        ready!(
+            this.site
+                .or_waits(WaitKind::Mutex, this.raw.poll(&mutex.raw, cx))
+        );
         Poll::Ready(MutexGuard::new(mutex))
     }
 }
@@ -218,6 +229,7 @@ pin_project! {
     /// The future of [`Mutex::lock_owned`].
     #[must_use = "futures do nothing unless polled"]
     pub struct LockOwned<T: ?Sized> {
+        site: Site,
         mutex: Arc<Mutex<T>>,
         #[pin]
         raw: RawLock,
@@ -236,7 +248,10 @@ impl<T: ?Sized> Future for LockOwned<T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        ready!(this.raw.poll(&this.mutex.raw, cx));
+        ready!(
+            this.site
+                .or_waits(WaitKind::Mutex, this.raw.poll(&this.mutex.raw, cx))
+        );
         Poll::Ready(OwnedMutexGuard::new(Arc::clone(this.mutex)))
     }
 }

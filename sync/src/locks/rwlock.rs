@@ -13,6 +13,8 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
+use crate::hook::{Site, WaitKind};
+
 use super::block::block_on;
 use super::const_unless_loom;
 use super::mutex::TryLockError;
@@ -80,8 +82,10 @@ impl<T: ?Sized> RwLock<T> {
     /// # Cancel safety
     ///
     /// Nothing is lost when it is dropped but the place in the queue.
+    #[track_caller]
     pub fn read(&self) -> Read<'_, T> {
         Read {
+            site: Site::here(),
             lock: self,
             raw: RawAcquire::new(1),
         }
@@ -92,8 +96,10 @@ impl<T: ?Sized> RwLock<T> {
     /// # Cancel safety
     ///
     /// Nothing is lost when it is dropped but the place in the queue.
+    #[track_caller]
     pub fn write(&self) -> Write<'_, T> {
         Write {
+            site: Site::here(),
             lock: self,
             raw: RawAcquire::new(ALL),
         }
@@ -104,8 +110,10 @@ impl<T: ?Sized> RwLock<T> {
     /// # Cancel safety
     ///
     /// Nothing is lost when it is dropped but the place in the queue.
+    #[track_caller]
     pub fn read_owned(self: Arc<Self>) -> ReadOwned<T> {
         ReadOwned {
+            site: Site::here(),
             lock: self,
             raw: RawAcquire::new(1),
         }
@@ -116,19 +124,23 @@ impl<T: ?Sized> RwLock<T> {
     /// # Cancel safety
     ///
     /// Nothing is lost when it is dropped but the place in the queue.
+    #[track_caller]
     pub fn write_owned(self: Arc<Self>) -> WriteOwned<T> {
         WriteOwned {
+            site: Site::here(),
             lock: self,
             raw: RawAcquire::new(ALL),
         }
     }
 
     /// Locks for reading, blocking the thread.
+    #[track_caller]
     pub fn read_blocking(&self) -> RwLockReadGuard<'_, T> {
         block_on(self.read())
     }
 
     /// Locks for writing, blocking the thread.
+    #[track_caller]
     pub fn write_blocking(&self) -> RwLockWriteGuard<'_, T> {
         block_on(self.write())
     }
@@ -195,6 +207,7 @@ pin_project! {
     /// The future of [`RwLock::read`].
     #[must_use = "futures do nothing unless polled"]
     pub struct Read<'a, T: ?Sized> {
+        site: Site,
         lock: &'a RwLock<T>,
         #[pin]
         raw: RawAcquire,
@@ -214,7 +227,10 @@ impl<'a, T: ?Sized> Future for Read<'a, T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let lock: &'a RwLock<T> = this.lock;
-        let done = ready!(this.raw.poll(&lock.raw, cx));
+        let done = ready!(
+            this.site
+                .or_waits(WaitKind::RwLockRead, this.raw.poll(&lock.raw, cx))
+        );
         debug_assert!(done.is_ok());
         Poll::Ready(RwLockReadGuard::new(lock))
     }
@@ -224,6 +240,7 @@ pin_project! {
     /// The future of [`RwLock::write`].
     #[must_use = "futures do nothing unless polled"]
     pub struct Write<'a, T: ?Sized> {
+        site: Site,
         lock: &'a RwLock<T>,
         #[pin]
         raw: RawAcquire,
@@ -243,7 +260,10 @@ impl<'a, T: ?Sized> Future for Write<'a, T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let lock: &'a RwLock<T> = this.lock;
-        let done = ready!(this.raw.poll(&lock.raw, cx));
+        let done = ready!(
+            this.site
+                .or_waits(WaitKind::RwLockWrite, this.raw.poll(&lock.raw, cx))
+        );
         debug_assert!(done.is_ok());
         Poll::Ready(RwLockWriteGuard::new(lock))
     }
@@ -253,6 +273,7 @@ pin_project! {
     /// The future of [`RwLock::read_owned`].
     #[must_use = "futures do nothing unless polled"]
     pub struct ReadOwned<T: ?Sized> {
+        site: Site,
         lock: Arc<RwLock<T>>,
         #[pin]
         raw: RawAcquire,
@@ -271,7 +292,10 @@ impl<T: ?Sized> Future for ReadOwned<T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let done = ready!(this.raw.poll(&this.lock.raw, cx));
+        let done = ready!(
+            this.site
+                .or_waits(WaitKind::RwLockRead, this.raw.poll(&this.lock.raw, cx))
+        );
         debug_assert!(done.is_ok());
         Poll::Ready(OwnedRwLockReadGuard::new(Arc::clone(this.lock)))
     }
@@ -281,6 +305,7 @@ pin_project! {
     /// The future of [`RwLock::write_owned`].
     #[must_use = "futures do nothing unless polled"]
     pub struct WriteOwned<T: ?Sized> {
+        site: Site,
         lock: Arc<RwLock<T>>,
         #[pin]
         raw: RawAcquire,
@@ -299,7 +324,10 @@ impl<T: ?Sized> Future for WriteOwned<T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let done = ready!(this.raw.poll(&this.lock.raw, cx));
+        let done = ready!(
+            this.site
+                .or_waits(WaitKind::RwLockWrite, this.raw.poll(&this.lock.raw, cx))
+        );
         debug_assert!(done.is_ok());
         Poll::Ready(OwnedRwLockWriteGuard::new(Arc::clone(this.lock)))
     }

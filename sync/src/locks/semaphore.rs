@@ -9,6 +9,8 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
+use crate::hook::{Site, WaitKind};
+
 use super::block::block_on;
 use super::const_unless_loom;
 use super::raw_semaphore::{MAX_PERMITS, RawAcquire, RawSemaphore, Refused};
@@ -71,6 +73,7 @@ impl Semaphore {
     /// # Cancel safety
     ///
     /// No permit is lost when it is dropped, but the place in the queue is.
+    #[track_caller]
     pub fn acquire(&self) -> Acquire<'_> {
         self.acquire_many(1)
     }
@@ -86,8 +89,10 @@ impl Semaphore {
     /// # Cancel safety
     ///
     /// No permit is lost when it is dropped, but the place in the queue is.
+    #[track_caller]
     pub fn acquire_many(&self, n: usize) -> Acquire<'_> {
         Acquire {
+            site: Site::here(),
             semaphore: self,
             raw: RawAcquire::new(n),
         }
@@ -102,6 +107,7 @@ impl Semaphore {
     /// # Cancel safety
     ///
     /// No permit is lost when it is dropped, but the place in the queue is.
+    #[track_caller]
     pub fn acquire_owned(self: Arc<Self>) -> AcquireOwned {
         self.acquire_many_owned(1)
     }
@@ -115,8 +121,10 @@ impl Semaphore {
     /// # Cancel safety
     ///
     /// No permit is lost when it is dropped, but the place in the queue is.
+    #[track_caller]
     pub fn acquire_many_owned(self: Arc<Self>, n: usize) -> AcquireOwned {
         AcquireOwned {
+            site: Site::here(),
             semaphore: self,
             raw: RawAcquire::new(n),
         }
@@ -127,6 +135,7 @@ impl Semaphore {
     /// # Errors
     ///
     /// Fails if the semaphore is closed, before or meanwhile.
+    #[track_caller]
     pub fn acquire_blocking(&self) -> Result<SemaphorePermit<'_>, Closed> {
         block_on(self.acquire())
     }
@@ -337,6 +346,7 @@ pin_project! {
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct Acquire<'a> {
+        site: Site,
         semaphore: &'a Semaphore,
         #[pin]
         raw: RawAcquire,
@@ -356,7 +366,10 @@ impl<'a> Future for Acquire<'a> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let semaphore: &'a Semaphore = this.semaphore;
-        let done = ready!(this.raw.as_mut().poll(&semaphore.raw, cx));
+        let done = ready!(this.site.or_waits(
+            WaitKind::Semaphore,
+            this.raw.as_mut().poll(&semaphore.raw, cx)
+        ));
         let n = this.raw.n();
         Poll::Ready(match done {
             Ok(()) => Ok(SemaphorePermit { semaphore, n }),
@@ -370,6 +383,7 @@ pin_project! {
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct AcquireOwned {
+        site: Site,
         semaphore: Arc<Semaphore>,
         #[pin]
         raw: RawAcquire,
@@ -388,7 +402,10 @@ impl Future for AcquireOwned {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let done = ready!(this.raw.as_mut().poll(&this.semaphore.raw, cx));
+        let done = ready!(this.site.or_waits(
+            WaitKind::Semaphore,
+            this.raw.as_mut().poll(&this.semaphore.raw, cx)
+        ));
         let n = this.raw.n();
         Poll::Ready(match done {
             Ok(()) => Ok(OwnedSemaphorePermit {

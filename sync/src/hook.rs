@@ -1,0 +1,67 @@
+//! The wait-site hook: tells a scheduler what a future is about to wait for, and where it was created.
+
+use std::panic::Location;
+use std::sync::OnceLock;
+use std::task::Poll;
+
+/// What a future of this crate waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WaitKind {
+    /// A [`Mutex`](crate::Mutex).
+    Mutex,
+    /// A [`RwLock`](crate::RwLock), to read.
+    RwLockRead,
+    /// A [`RwLock`](crate::RwLock), to write.
+    RwLockWrite,
+    /// Permits of a [`Semaphore`](crate::Semaphore).
+    Semaphore,
+}
+
+impl WaitKind {
+    /// Returns the words that Go's goroutine dump would use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mutex => "sync.Mutex.Lock",
+            Self::RwLockRead => "sync.RWMutex.RLock",
+            Self::RwLockWrite => "sync.RWMutex.Lock",
+            Self::Semaphore => "semacquire",
+        }
+    }
+}
+
+/// A function that hears of every wait, just before the future returns `Pending`.
+pub type WaitHook = fn(WaitKind, &'static Location<'static>);
+
+static HOOK: OnceLock<WaitHook> = OnceLock::new();
+
+/// Sets the function that hears of every wait of this process, once; returns whether it was set.
+///
+/// It runs on the polling thread, inside the poll, with no lock of this crate held for it; the future may have been woken by
+/// then. The location is where the operation was called. While no hook is set, a wait costs one load.
+pub fn set_wait_hook(hook: WaitHook) -> bool {
+    HOOK.set(hook).is_ok()
+}
+
+/// Where an operation was called.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Site(&'static Location<'static>);
+
+impl Site {
+    #[inline]
+    #[track_caller]
+    pub(crate) fn here() -> Self {
+        Self(Location::caller())
+    }
+
+    /// Passes on the outcome of a poll, and tells the hook if that is `Pending`.
+    #[inline]
+    pub(crate) fn or_waits<T>(self, kind: WaitKind, poll: Poll<T>) -> Poll<T> {
+        if poll.is_pending()
+            && let Some(hook) = HOOK.get()
+        {
+            hook(kind, self.0);
+        }
+        poll
+    }
+}
