@@ -1,5 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+#[doc(no_inline)]
+pub use async_channel as channel;
+#[doc(no_inline)]
+pub use async_lock as lock;
 pub use async_task::{FallibleTask, Task};
 
 pub use block_on::block_on;
@@ -7,6 +11,8 @@ pub use builder::Builder;
 pub use config::available_procs;
 pub use executor::{Executor, LocalExecutor, StaticExecutor, StaticLocalExecutor};
 pub use facade::{blocking, go, spawn};
+#[doc(no_inline)]
+pub use futures_lite::{future, io, pin, prelude, ready, stream};
 pub use gort_macros::{main, test};
 pub use gort_net::Async;
 pub use gort_sync as sync;
