@@ -1,13 +1,12 @@
 //! Guards: as long as one lives, what its thread can reach is not freed.
 
-use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::Location;
 
 use crate::Gc;
 use crate::local::Local;
 use crate::object::ObjectRef;
-use crate::root::Block;
 use crate::seeded::bug;
 use crate::trace::{Object, Trace};
 use crate::tracer::Tracer;
@@ -36,8 +35,12 @@ pub struct Guard {
 /// assert_eq!(*seven, 7);
 /// ```
 #[inline]
+#[track_caller]
 pub fn pin() -> Guard {
-    Guard::of(Local::current())
+    let local = Local::current();
+    local.pin(Location::caller());
+    let _thread = PhantomData;
+    Guard { local, _thread }
 }
 
 /// Calls `f` with the current thread pinned.
@@ -49,18 +52,12 @@ pub fn pin() -> Guard {
 /// assert_eq!(seven, 7);
 /// ```
 #[inline]
+#[track_caller]
 pub fn with<R>(f: impl FnOnce(&Guard) -> R) -> R {
     f(&pin())
 }
 
 impl Guard {
-    #[inline]
-    fn of(local: &'static Local) -> Self {
-        local.pin();
-        let _thread = PhantomData;
-        Self { local, _thread }
-    }
-
     /// Moves a value to the heap.
     ///
     /// It is dropped and freed some time after it has become unreachable, on another thread, in no particular order, and
@@ -101,13 +98,16 @@ impl Guard {
     /// Ends the pin and begins another, so that the collector need not wait for this guard any longer.
     ///
     /// Nothing that was reached through the guard can be used after this. It does nothing if the thread holds other guards.
+    #[inline]
+    #[track_caller]
     pub fn repin(&mut self) {
-        self.local.repin();
+        self.local.repin(Location::caller());
     }
 
-    /// Where the thread keeps the block that it takes slots for roots from.
-    pub(crate) fn root_block(&self) -> &Cell<Option<&'static Block>> {
-        &self.local.root_block
+    /// The record of the thread.
+    #[inline]
+    pub(crate) fn local(&self) -> &'static Local {
+        self.local
     }
 
     /// The word of the pin, as locks note it.

@@ -61,6 +61,8 @@ pub mod guide;
 pub mod records;
 
 mod collector;
+mod epoch;
+mod fence;
 mod gc;
 mod guard;
 mod local;

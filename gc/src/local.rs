@@ -4,28 +4,35 @@
 //!
 //! | field of [`Local`] | by whom |
 //! |---|---|
-//! | `state` | written by the owner, read by the collector |
+//! | `state`, `site` | written by the owner, read by the collector |
 //! | the cells | the owner, who is one thread at a time |
 //! | `grey`, `objects` | under their locks, which the collector takes once or twice per cycle |
 //!
 //! A record is never freed; when its thread ends it is used by another. One whose thread has ended with a guard that was
 //! leaked is not: the guard may be in use for ever.
 //!
-//! Pinning is Dekker's protocol with the collector. *If ours is first*: the collector sees our state and waits for us. *If
-//! theirs is first*: we see the new word, and publish that.
+//! All that is unusual about a pin is in one byte, [`Local::errands`], so that the usual pin looks at one byte only.
 
 use std::cell::{Cell, OnceCell};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+use std::panic::Location;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::collector;
+use crate::epoch::{Epoch, State};
+use crate::fence;
 use crate::object::{List, ObjectRef};
 use crate::phase::Word;
 use crate::root::Block;
 
 /// The word of all threads. Written by the collector.
-static WORD: AtomicU64 = AtomicU64::new(Word::FIRST.0);
+#[cfg(not(gort_loom))]
+static EPOCH: Epoch = Epoch::new();
+/// Never used: models make their own.
+#[cfg(gort_loom)]
+static EPOCH: std::sync::LazyLock<Epoch> = std::sync::LazyLock::new(Epoch::new);
 
 /// Bytes that have been allocated since the collector looked last, without what is still in `Local::unreported`.
 static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
@@ -36,28 +43,33 @@ const BATCH: usize = 32 * 1024;
 /// All records.
 static REGISTER: Mutex<Vec<&'static Local>> = Mutex::new(Vec::new());
 
-/// See the head of the file.
+/// See the head of the file. No two threads write to the same cache line.
 #[derive(Debug)]
+#[repr(align(128))]
 pub(crate) struct Local {
-    /// 0, or `word << 1 | 1` while the owner is pinned.
-    state: AtomicU64,
+    state: State,
+    /// Where the owner has pinned last.
+    site: AtomicPtr<Location<'static>>,
     /// Guards of the owner that are alive.
     pins: Cell<usize>,
-    /// The word at the outermost pin.
-    word: Cell<Word>,
+    /// What an outermost pin, or its end, has to do beside its work.
+    errands: Cell<u8>,
     /// The block that the owner takes slots for roots from.
     pub(crate) root_block: Cell<Option<&'static Block>>,
-    /// Set if the next outermost pin is to wait a little.
-    throttled: Cell<bool>,
     /// Bytes allocated since they were last added to `ALLOCATED`.
     unreported: Cell<usize>,
     in_use: AtomicBool,
-    /// Set if the record is to be given back with the last guard, because the thread's destructor cannot do it.
-    until_unpinned: Cell<bool>,
     pub(crate) grey: Mutex<Grey>,
     /// What the owner has allocated since the last sweep.
     pub(crate) objects: Mutex<List>,
 }
+
+/// Set if the next outermost pin is to wait a little. Cleared by it.
+const THROTTLED: u8 = 1;
+/// Set for ever if pins of this process need a full fence.
+const FENCED: u8 = 2;
+/// Set if the record is to be given back with the last guard, because the thread's destructor cannot do it.
+const UNTIL_UNPINNED: u8 = 4;
 
 // SAFETY: the cells are the owner's, and there is one at a time: `in_use` hands a record from one thread to the next.
 unsafe impl Sync for Local {}
@@ -84,7 +96,7 @@ impl Drop for Owned {
             self.0.release();
         } else {
             // A guard was leaked, or is in a thread-local that is destroyed after this one.
-            self.0.until_unpinned.set(true);
+            self.0.set_errand(UNTIL_UNPINNED, true);
         }
     }
 }
@@ -112,7 +124,7 @@ impl Local {
     fn first() -> &'static Local {
         let local = Self::acquire();
         let owned = OWNED.try_with(|owned| owned.set(Owned(local)).is_ok());
-        local.until_unpinned.set(owned != Ok(true));
+        local.set_errand(UNTIL_UNPINNED, owned != Ok(true));
         CURRENT.set(Some(local));
         local
     }
@@ -127,14 +139,13 @@ impl Local {
             return local;
         }
         let local: &'static Local = Box::leak(Box::new(Local {
-            state: AtomicU64::new(0),
+            state: State::unpinned(),
+            site: AtomicPtr::new(ptr::null_mut()),
             pins: Cell::new(0),
-            word: Cell::new(Word::FIRST),
+            errands: Cell::new(if fence::are_light() { 0 } else { FENCED }),
             root_block: Cell::new(None),
-            throttled: Cell::new(false),
             unreported: Cell::new(0),
             in_use: AtomicBool::new(true),
-            until_unpinned: Cell::new(false),
             grey: Mutex::default(),
             objects: Mutex::new(List::new()),
         }));
@@ -155,37 +166,15 @@ impl Local {
         lock(&REGISTER)
     }
 
+    /// Pins the owner once more.
     #[inline]
-    pub(crate) fn pin(&self) {
+    pub(crate) fn pin(&self, site: &'static Location<'static>) {
         let pins = self.pins.get();
+        self.pins.set(pins + 1);
         if pins == 0 {
-            if self.throttled.take() {
-                // Not pinned, so the collector goes on meanwhile.
-                std::thread::sleep(Duration::from_micros(100));
-            }
+            self.set_site(site);
             self.publish();
         }
-        self.pins.set(pins + 1);
-    }
-
-    #[inline]
-    fn publish(&self) {
-        // Relaxed: a guess, confirmed below.
-        let mut word = WORD.load(Ordering::Relaxed);
-        loop {
-            // Release: a collector that reads this state and not the one of our last unpin is after that all the same.
-            self.state.store(word << 1 | 1, Ordering::Release);
-            // Pairs with the fence in `advance`. If ours is first, the collector sees our state. If theirs is first, we see
-            // the new word below.
-            fence(Ordering::SeqCst);
-            // Acquire: pairs with the Release in `advance`; what comes before a phase comes before those who are in it.
-            let now = WORD.load(Ordering::Acquire);
-            if now == word {
-                break;
-            }
-            word = now;
-        }
-        self.word.set(Word(word));
     }
 
     #[inline]
@@ -193,25 +182,58 @@ impl Local {
         let pins = self.pins.get() - 1;
         self.pins.set(pins);
         if pins == 0 {
-            // Release: what was done under the pin comes before what the collector does when it sees this.
-            self.state.store(0, Ordering::Release);
-            if self.until_unpinned.get() {
+            self.state.unpin();
+            if self.errands.get() & UNTIL_UNPINNED != 0 {
                 self.release();
             }
         }
     }
 
     /// Unpins and pins, if there is one guard only.
-    pub(crate) fn repin(&self) {
+    #[inline]
+    pub(crate) fn repin(&self, site: &'static Location<'static>) {
         if self.pins.get() == 1 {
+            self.set_site(site);
             self.publish();
         }
+    }
+
+    #[inline]
+    fn publish(&self) {
+        if self.errands.get() == 0 {
+            self.state.pin(&EPOCH);
+        } else {
+            self.publish_slow();
+        }
+    }
+
+    #[cold]
+    fn publish_slow(&self) {
+        if self.errands.get() & THROTTLED != 0 {
+            self.set_errand(THROTTLED, false);
+            // Not pinned, so the collector goes on meanwhile.
+            self.state.unpin();
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        self.state.pin_fenced(&EPOCH);
+    }
+
+    fn set_errand(&self, errand: u8, on: bool) {
+        let others = self.errands.get() & !errand;
+        self.errands.set(if on { others | errand } else { others });
+    }
+
+    #[inline]
+    fn set_site(&self, site: &'static Location<'static>) {
+        // Relaxed: for reports.
+        self.site
+            .store(ptr::from_ref(site).cast_mut(), Ordering::Relaxed);
     }
 
     /// The word at the outermost pin.
     #[inline]
     pub(crate) fn word(&self) -> Word {
-        self.word.get()
+        self.state.own()
     }
 
     /// Counts what is allocated.
@@ -225,14 +247,12 @@ impl Local {
         self.unreported.set(0);
         // Relaxed: a number, not a message.
         let allocated = ALLOCATED.fetch_add(unreported, Ordering::Relaxed) + unreported;
-        self.throttled.set(collector::after_allocation(allocated));
+        self.set_errand(THROTTLED, collector::after_allocation(allocated));
     }
 
     /// The word that the owner is pinned with.
     pub(crate) fn pinned_with(&self) -> Option<Word> {
-        // Acquire: pairs with the Release in `unpin` and `publish`.
-        let state = self.state.load(Ordering::Acquire);
-        (state != 0).then_some(Word(state >> 1))
+        self.state.get()
     }
 
     /// Shades an object for the owner: the collector will trace it in this cycle.
@@ -288,16 +308,12 @@ impl Local {
 
 /// The word of now.
 pub(crate) fn word() -> Word {
-    // Acquire: pairs with the Release in `advance`.
-    Word(WORD.load(Ordering::Acquire))
+    EPOCH.word()
 }
 
 /// Goes on to the next word. Whoever pins after this either has it, or is seen by the caller with an older one.
 pub(crate) fn advance(word: Word) {
-    // Release: what the collector did comes before what is done under the new word.
-    WORD.store(word.0, Ordering::Release);
-    // Pairs with the fence in `publish`.
-    fence(Ordering::SeqCst);
+    EPOCH.advance(word);
 }
 
 /// Bytes that have been allocated since the last call, nearly.

@@ -16,7 +16,7 @@
 //! There are two colours beside none; which of them means marked alternates from cycle to cycle, so that nothing has to be
 //! reset. The mark colour of a cycle is the live colour of the next.
 
-/// The word, as a value.
+/// The word, as a value: odd, so that the state of a thread is the word that it is pinned with, or [`Word::NONE`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Word(pub(crate) u64);
 
@@ -34,19 +34,22 @@ pub(crate) enum Phase {
 pub(crate) type Color = u8;
 
 impl Word {
+    /// No word. It is before all others.
+    pub(crate) const NONE: Word = Word(0);
+
     /// The first cycle has the number 1, so that there is one before it.
     pub(crate) const FIRST: Word = Word::new(1, Phase::Idle);
 
     pub(crate) const fn new(cycle: u64, phase: Phase) -> Self {
-        Self(4 * cycle + phase as u64)
+        Self(8 * cycle + 2 * phase as u64 + 1)
     }
 
     pub(crate) const fn cycle(self) -> u64 {
-        self.0 / 4
+        self.0 / 8
     }
 
     pub(crate) const fn phase(self) -> Phase {
-        match self.0 % 4 {
+        match self.0 / 2 % 4 {
             0 => Phase::Idle,
             1 => Phase::Arm,
             2 => Phase::Mark1,
@@ -108,7 +111,8 @@ mod tests {
             for phase in [Idle, Arm, Mark1, Mark2] {
                 assert_eq!(word, Word::new(cycle, phase));
                 assert_eq!((word.cycle(), word.phase()), (cycle, phase));
-                word = Word(word.0 + 1);
+                assert!(word > Word::NONE);
+                word = Word(word.0 + 2);
             }
         }
     }

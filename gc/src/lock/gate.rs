@@ -32,10 +32,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::Trace;
 use crate::guard::Guard;
+use crate::phase::Word;
 use crate::seeded::bug;
 use crate::tracer::{Access, Tracer};
 
-const FREE: u64 = 0;
+const FREE: u64 = Word::NONE.0;
 /// A worker of the collector is tracing the contents for a cycle.
 const COLLECTOR: u64 = u64::MAX;
 /// Somebody is looking at the contents who does not mark: a dump of the graph.
@@ -46,7 +47,7 @@ const DEAD: u64 = u64::MAX - 2;
 /// See the head of the file.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
-    /// `FREE`, `COLLECTOR`, `VISITOR`, `DEAD`, or `word << 1 | 1` of the pin that holds the lock.
+    /// `FREE`, `COLLECTOR`, `VISITOR`, `DEAD`, or the word of the pin that holds the lock.
     holder: AtomicU64,
     /// One more than the number of the cycle whose snapshot has been taken; 0 for none.
     snapshot: AtomicU64,
@@ -78,7 +79,7 @@ impl Gate {
     ///
     /// `contents` is what the gate protects, and the caller holds the lock of std that admits one mutator.
     pub(super) unsafe fn enter<'g, T: Trace<'g>>(&self, g: &Guard, contents: *const T) {
-        let held = g.word() << 1 | 1;
+        let held = g.word();
         let mut naps = 0_u32;
         // Acquire: pairs with the Release in `leave`; the one before us is done with the contents.
         while self
@@ -193,7 +194,7 @@ impl Gate {
             Err(VISITOR) => Visit::Defer,
             // A holder that did leave is not seen here any more: that happens before the end of its pin, which the
             // collector has seen.
-            Err(held) if held >> 1 < gone => {
+            Err(held) if held < gone => {
                 // Relaxed: nobody is left who would enter; other workers write the same.
                 self.holder.store(DEAD, Ordering::Relaxed);
                 Visit::Skip
