@@ -25,6 +25,7 @@
 
 use std::fmt;
 use std::io::{self, Write};
+use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::thread;
@@ -109,6 +110,8 @@ struct Threads {
     /// Those that sleep, the last one last.
     idle: Vec<Arc<Sleeper>>,
     count: usize,
+    /// How many there may be.
+    most: usize,
     closed: bool,
 }
 
@@ -142,6 +145,50 @@ impl BlockingPool {
     pub fn threads(&self) -> usize {
         self.shared.lock().count
     }
+
+    /// Sets the most threads there may be, from now on.
+    ///
+    /// Threads above a lower limit end when they have done the job they are at.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::num::NonZero;
+    ///
+    /// let pool = gort::task::BlockingPool::builder().max_threads(1).build()?;
+    /// pool.set_max_threads(NonZero::new(8).expect("not zero"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn set_max_threads(&self, threads: NonZero<usize>) {
+        let shared = &self.shared;
+        let mut state = shared.lock();
+        state.most = threads.get();
+        let surplus = state.count.saturating_sub(state.most);
+        for _ in 0..surplus {
+            // It searches, and ends instead of going to sleep.
+            let Some(sleeper) = state.idle.pop() else {
+                break;
+            };
+            shared.search.add();
+            sleeper.wake(Begin::AtOnce);
+        }
+        drop(state);
+        // Jobs may wait for the threads that were not allowed before.
+        if shared.search.must_start_if(|| !shared.jobs.is_empty()) {
+            shared.start(Begin::Watchful);
+        }
+    }
+}
+
+/// Sets the most threads that the pool of [`unblock`](crate::unblock) may have; see [`BlockingPool::set_max_threads`].
+///
+/// It takes precedence over `BLOCKING_MAX_THREADS`.
+///
+/// # Panics
+///
+/// As [`unblock`](crate::unblock).
+pub fn set_max_blocking_threads(threads: NonZero<usize>) {
+    default_pool().set_max_threads(threads);
 }
 
 /// The pool of [`unblock`](crate::unblock).
@@ -247,11 +294,14 @@ impl BlockingPoolBuilder {
             ));
         }
         let shared = Arc::new(Shared {
-            settings: self,
             jobs: CachePadded::new(ConcurrentQueue::unbounded()),
             search: CachePadded::new(Search::new()),
             taken: CachePadded::new(AtomicUsize::new(0)),
-            threads: Mutex::default(),
+            threads: Mutex::new(Threads {
+                most: self.max_threads,
+                ..Threads::default()
+            }),
+            settings: self,
             failures: AtomicUsize::new(0),
         });
         Ok(BlockingPool {
@@ -335,7 +385,7 @@ impl Shared {
             drop(threads);
             return sleeper.wake(begin);
         }
-        if threads.count >= self.settings.max_threads {
+        if threads.count >= threads.most {
             // Whoever comes back from a job looks at the queue.
             return self.search.stop();
         }
@@ -437,10 +487,10 @@ impl Shared {
         }
     }
 
-    /// Sleeps until a job wants this thread. None if nobody has for a long time, or the pool is closed: the thread ends.
+    /// Sleeps until a job wants this thread. None if nobody has for a long time, there are too many, or the pool is closed: the thread ends.
     fn sleep(&self, sleeper: &Arc<Sleeper>) -> Option<Begin> {
         let mut threads = self.lock();
-        if !threads.closed {
+        if !threads.closed && threads.count <= threads.most {
             threads.idle.push(sleeper.clone());
             drop(threads);
             if sleeper.parker.park_timeout(self.settings.keep_alive) {
@@ -473,6 +523,7 @@ fn run(job: Runnable) {
 mod tests {
     use std::sync::Barrier;
     use std::sync::mpsc;
+    use std::time::Instant;
 
     use super::*;
     use crate::block_on;
@@ -566,6 +617,42 @@ mod tests {
             thread::yield_now();
         }
         assert_eq!(block_on(pool.unblock(|| 8)), 8);
+    }
+
+    #[test]
+    fn a_higher_limit_lets_waiting_jobs_begin() {
+        let pool = pool(1);
+        let (began, told) = mpsc::channel();
+        let (release, held) = mpsc::channel::<()>();
+        pool.unblock(move || {
+            began.send(()).expect("the test waits");
+            held.recv().expect("the test lives");
+        })
+        .detach();
+        told.recv().expect("the job runs");
+        // The only thread is in a job that ends after the second one.
+        let second = pool.unblock(|| 2);
+        pool.set_max_threads(NonZero::new(2).expect("not zero"));
+        assert_eq!(block_on(second), 2);
+        release.send(()).expect("the job waits");
+    }
+
+    #[test]
+    fn threads_above_a_lower_limit_end() {
+        let forever = Duration::from_secs(1_000_000);
+        let pool = BlockingPool::builder().keep_alive(forever).build();
+        let pool = pool.expect("in range");
+        let both = Arc::new(Barrier::new(2));
+        let jobs = [both.clone(), both].map(|both| pool.unblock(move || both.wait().is_leader()));
+        let leaders = jobs.map(block_on).into_iter().filter(|led| *led).count();
+        assert_eq!(leaders, 1);
+        pool.set_max_threads(NonZero::<usize>::MIN);
+        let patience = Instant::now() + Duration::from_secs(60);
+        while pool.threads() > 1 {
+            assert!(Instant::now() < patience, "{pool:?}");
+            thread::yield_now();
+        }
+        assert_eq!(block_on(pool.unblock(|| 3)), 3);
     }
 
     #[test]

@@ -23,7 +23,7 @@ mod local_key;
 mod yields;
 
 pub use crate::g::State;
-pub use crate::pool::{BlockingPool, BlockingPoolBuilder};
+pub use crate::pool::{BlockingPool, BlockingPoolBuilder, set_max_blocking_threads};
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub use local_key::{AccessError, LocalKey, Scope};
 pub(crate) use yields::must_yield;

@@ -171,6 +171,13 @@ impl Reactor {
         self.baton.turns()
     }
 
+    /// Returns the descriptor that a driver waits for, if the system's way to wait has one, for another event loop to watch.
+    ///
+    /// It becomes readable when there are events. Whoever drives takes them, so the other loop may find none left.
+    pub fn poll_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.selector.poll_fd()
+    }
+
     /// Ends the [`Driver::wait`] that blocks now, or keeps the next one from blocking.
     ///
     /// What the caller did before is visible to the driver when its wait returns. Many calls for one wait cost one system call, and calls while nobody waits

@@ -97,6 +97,10 @@ impl<T> Unblock<T> {
     }
 
     /// Runs a closure that may block on the value, on a thread of the pool.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the closure does; the value is lost then, and the next operation raises the closure's panic.
     pub async fn with_mut<R, F>(&mut self, op: F) -> R
     where
         F: FnOnce(&mut T) -> R + Send + 'static,
@@ -111,14 +115,9 @@ impl<T> Unblock<T> {
             let _ = sender.try_send(op(&mut io));
             io
         }));
-        match receiver.recv().await {
-            Ok(output) => output,
-            Err(_) => {
-                // The closure panicked: awaiting the thread raises it here.
-                let _ = poll_fn(|cx| self.poll_stop(cx)).await;
-                unreachable!("with_mut: the closure ended without an output")
-            }
-        }
+        // These very words are part of the contract: callers match on them.
+        let output = receiver.recv().await;
+        output.expect("`Unblock::with_mut()` operation has panicked")
     }
 
     /// Waits until the thread is done with the value, and returns it.

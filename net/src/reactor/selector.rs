@@ -115,6 +115,14 @@ impl Selector {
         self.mode == Mode::Oneshot || cfg!(target_os = "linux")
     }
 
+    /// The descriptor of the wait itself. Only epoll's is known to be one: others may poll descriptor by descriptor.
+    pub(super) fn poll_fd(&self) -> Option<BorrowedFd<'_>> {
+        #[cfg(target_os = "linux")]
+        return Some(self.poller.as_fd());
+        #[cfg(not(target_os = "linux"))]
+        None
+    }
+
     pub(super) fn buffer(&self) -> Buffer {
         #[cfg(target_os = "linux")]
         if self.epoll.is_some() {

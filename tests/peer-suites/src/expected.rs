@@ -1,6 +1,6 @@
 //! What the suites hold: the file `expected.txt`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The file.
 pub(crate) struct Expected {
@@ -11,9 +11,13 @@ pub(crate) struct Expected {
 pub(crate) struct Suite {
     pub(crate) name: String,
     pub(crate) version: String,
+    /// The folder of the package that takes its place, from the root.
+    pub(crate) stand_in: String,
     pub(crate) counts: Counts,
     /// The tests that cannot pass, with the reasons.
     pub(crate) skips: BTreeMap<String, String>,
+    /// The examples that do not end by themselves.
+    pub(crate) endless: BTreeSet<String>,
 }
 
 /// How many of each there are.
@@ -37,6 +41,8 @@ impl Expected {
                     "suite",
                     name,
                     version,
+                    "on",
+                    stand_in,
                     "tests",
                     tests,
                     "doctests",
@@ -48,6 +54,7 @@ impl Expected {
                 ] => suites.push(Suite {
                     name: name.into(),
                     version: version.into(),
+                    stand_in: stand_in.into(),
                     counts: Counts {
                         tests: number(tests),
                         doctests: number(doctests),
@@ -55,21 +62,26 @@ impl Expected {
                         benches: number(benches),
                     },
                     skips: BTreeMap::new(),
+                    endless: BTreeSet::new(),
                 }),
                 ["skip", name, test, _, ..] => {
-                    let suite = suites.iter_mut().find(|suite| suite.name == name);
-                    let suite = suite.unwrap_or_else(|| panic!("{line}: no such suite above"));
-                    suite.skips.insert(test.into(), words[3..].join(" "));
+                    let reason = words[3..].join(" ");
+                    last(&mut suites, name).skips.insert(test.into(), reason);
+                }
+                ["endless", name, example] => {
+                    last(&mut suites, name).endless.insert(example.into());
                 }
                 _ => panic!("expected.txt: {line}"),
             }
         }
         Self { suites }
     }
+}
 
-    pub(crate) fn suite(&self, name: &str) -> Option<&Suite> {
-        self.suites.iter().find(|suite| suite.name == name)
-    }
+/// The suite that the lines below it are about.
+fn last<'a>(suites: &'a mut [Suite], name: &str) -> &'a mut Suite {
+    let last = suites.last_mut().filter(|suite| suite.name == name);
+    last.unwrap_or_else(|| panic!("expected.txt: not below the suite {name}"))
 }
 
 fn number(word: &str) -> usize {

@@ -1,8 +1,9 @@
-//! Makes the workspace of a suite: their tests, and gort under the name of their crate.
+//! Makes the workspace of a suite: their tests, and gort in the place of their crate.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::compat;
 use crate::expected::Suite;
 use crate::run;
 
@@ -10,10 +11,14 @@ use crate::run;
 pub(crate) struct Grafted {
     /// The name of the crate in Rust.
     pub(crate) krate: String,
+    /// The name of the library that takes its place.
+    pub(crate) stand_in: String,
     /// The published source.
     pub(crate) source: PathBuf,
     /// The generated workspace.
     pub(crate) workspace: PathBuf,
+    /// The features that the source is documented with.
+    pub(crate) features: Vec<String>,
 }
 
 /// Folders of a published package that hold what is run.
@@ -28,29 +33,45 @@ pub(crate) fn graft(suite: &Suite) -> Option<Grafted> {
     for folder in FOLDERS {
         copy(&source.join(folder), &workspace.join(folder));
     }
+    // Cargo wants something to build, even where there are only doctests.
+    write(&workspace.join("src/lib.rs"), "");
     let manifest = read(&source.join("Cargo.toml"));
-    write(&workspace.join("Cargo.toml"), &grafted(suite, &manifest));
-    run::cargo(&workspace, &["generate-lockfile"])?;
-    let lock = read(&workspace.join("Cargo.lock"));
-    let holds = |name: &str| lock.contains(&format!("name = \"{name}\"\n"));
-    if !holds("gort") || holds(&suite.name) {
-        eprintln!("{}: the graph does not stand on gort alone", suite.name);
-        return None;
-    }
+    let stand_in = Package::read(&root().join(&suite.stand_in));
+    write(
+        &workspace.join("Cargo.toml"),
+        &grafted(suite, &stand_in, &manifest),
+    );
+    lock(&workspace)?;
+    let features = features(&manifest, &stand_in);
     Some(Grafted {
+        features,
         krate: suite.name.replace('-', "_"),
+        stand_in: stand_in.name.replace('-', "_"),
         source,
         workspace,
     })
 }
 
+/// Makes the lock file of a workspace, and returns it if gort is in the graph and nothing that it stands in for.
+pub(crate) fn lock(workspace: &Path) -> Option<String> {
+    run::cargo(workspace, &["generate-lockfile"])?;
+    let lock = read(&workspace.join("Cargo.lock"));
+    let originals = compat::originals(root(), &lock);
+    if !lock.contains("name = \"gort\"\n") || !originals.is_empty() {
+        let workspace = workspace.display();
+        eprintln!("{workspace}: the graph does not stand on gort alone, but on {originals:?}");
+        return None;
+    }
+    Some(lock)
+}
+
 /// The root of gort's repository.
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.ancestors().nth(2).expect("two levels down")
 }
 
-fn target() -> PathBuf {
+pub(crate) fn target() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     let target = target.unwrap_or_else(|| root().join("target"));
     // Cargo is run in other folders than this program.
@@ -78,17 +99,54 @@ fn published(suite: &Suite) -> Option<PathBuf> {
     manifest.parent().map(Path::to_path_buf)
 }
 
-/// The published manifest with gort under the crate's name, and without the crate.
-fn grafted(suite: &Suite, manifest: &str) -> String {
+/// The features of the published package that its place-taker has too. gort has everything always.
+fn features(manifest: &str, stand_in: &Package) -> Vec<String> {
+    let own = read(&stand_in.folder.join("Cargo.toml"));
+    let has = |name: &str| stand_in.name == "gort" || feature_names(&own).any(|own| own == name);
+    feature_names(manifest)
+        .filter(|name| has(name))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The names in the `[features]` of a manifest.
+fn feature_names(manifest: &str) -> impl Iterator<Item = &str> {
+    manifest
+        .lines()
+        .skip_while(|line| *line != "[features]")
+        .skip(1)
+        .take_while(|line| !line.starts_with('['))
+        .filter_map(|line| Some(line.split_once(" = ")?.0))
+}
+
+/// A package of gort's.
+struct Package {
+    name: String,
+    folder: PathBuf,
+}
+
+impl Package {
+    fn read(folder: &Path) -> Self {
+        let manifest = read(&folder.join("Cargo.toml"));
+        let package = manifest.split("[package]\n").nth(1).expect("a package");
+        let name = compat::value(package, "name").expect("it has a name");
+        Self {
+            name: name.into(),
+            folder: folder.into(),
+        }
+    }
+}
+
+/// The published manifest with a package of gort's under the crate's name, and without the crate.
+fn grafted(suite: &Suite, stand_in: &Package, manifest: &str) -> String {
     let edition = manifest
         .lines()
         .find(|line| line.starts_with("edition"))
         .unwrap_or("edition = \"2015\"");
     let mut text = format!(
         "[package]\nname = \"grafted\"\nversion = \"0.0.0\"\n{edition}\n[workspace]\n\
-         [dependencies.{}]\npackage = \"gort\"\npath = {:?}\n\n",
-        suite.name,
-        root()
+         [dependencies.{}]\npackage = {:?}\npath = {:?}\n\n",
+        suite.name, stand_in.name, stand_in.folder,
     );
     // What cargo publishes is regular: one section per target and dependency.
     let mut kept = false;
@@ -105,6 +163,8 @@ fn grafted(suite: &Suite, manifest: &str) -> String {
             text.push('\n');
         }
     }
+    // Their other dependencies may need the originals too.
+    text.push_str(&compat::patch_section(root()));
     text
 }
 
@@ -127,7 +187,7 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-fn write(path: &Path, text: &str) {
+pub(crate) fn write(path: &Path, text: &str) {
     let folder = path.parent().expect("in a folder");
     fs::create_dir_all(folder)
         .and_then(|()| fs::write(path, text))
