@@ -61,6 +61,8 @@ pub struct Builder {
 /// Settings, checked.
 pub(crate) struct Settings {
     pub(crate) procs: usize,
+    /// Whether nobody set that number: it follows what the system says.
+    pub(crate) follows_system: bool,
     pub(crate) local: bool,
     pub(crate) thread_name: Arc<dyn Fn(usize) -> String + Send + Sync>,
     pub(crate) thread_stack_size: Option<usize>,
@@ -92,7 +94,8 @@ impl Builder {
 
     /// Sets the number of Ps: how many goroutines may run at the same moment (Go's `GOMAXPROCS`). From 1 to 65,535.
     ///
-    /// Takes precedence over the environment variable `GORT_PROCS`.
+    /// Takes precedence over the environment variable `GORT_PROCS`. Without either, the runtime looks about once a second, while it
+    /// is at work, whether [`available_procs`](crate::available_procs) says something else.
     pub fn procs(mut self, procs: usize) -> Self {
         self.procs = Some(procs);
         self
@@ -187,21 +190,17 @@ impl Builder {
     }
 
     fn checked(self) -> io::Result<Settings> {
-        let procs = match (self.local, self.procs) {
-            (true, None | Some(1)) => 1,
+        let set = match (self.local, self.procs) {
+            (true, None | Some(1)) => Some(1),
             (true, Some(n)) => {
                 return Err(invalid(format!(
                     "a local runtime has exactly one P, not {n}: leave out `procs`, or `local`"
                 )));
             }
-            (false, Some(n)) => n,
-            (false, None) => config::default_procs()?,
+            (false, Some(n)) => Some(n),
+            (false, None) => config::procs_by_environment()?,
         };
-        if procs == 0 || procs > MAX_PROCS {
-            return Err(invalid(format!(
-                "procs is {procs}, but must be a number from 1 to {MAX_PROCS}"
-            )));
-        }
+        let procs = check_procs(set.unwrap_or_else(config::available_procs))?;
         if self.max_blocking_threads == 0 || self.max_blocking_threads > MOST_BLOCKING_THREADS {
             return Err(invalid(format!(
                 "max_blocking_threads is {}, but must be a number from 1 to {MOST_BLOCKING_THREADS}",
@@ -216,6 +215,7 @@ impl Builder {
         }
         Ok(Settings {
             procs,
+            follows_system: set.is_none(),
             local: self.local,
             thread_name: self.thread_name,
             thread_stack_size: self.thread_stack_size,
@@ -229,7 +229,17 @@ impl Builder {
     }
 }
 
-fn invalid(text: String) -> io::Error {
+/// Refuses a number of Ps that no runtime can have.
+pub(crate) fn check_procs(procs: usize) -> io::Result<usize> {
+    match procs {
+        1..=MAX_PROCS => Ok(procs),
+        _ => Err(invalid(format!(
+            "procs is {procs}, but must be a number from 1 to {MAX_PROCS}"
+        ))),
+    }
+}
+
+pub(crate) fn invalid(text: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, text)
 }
 

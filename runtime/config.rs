@@ -34,13 +34,13 @@ pub fn available_procs() -> usize {
     .clamp(1, MAX_PROCS)
 }
 
-/// The default of a runtime: `GORT_PROCS`, else the rule.
-pub(crate) fn default_procs() -> io::Result<usize> {
-    match std::env::var_os(VARIABLE) {
-        Some(value) => parse(&value.to_string_lossy())
-            .map_err(|text| io::Error::new(io::ErrorKind::InvalidInput, text)),
-        None => Ok(available_procs()),
-    }
+/// What `GORT_PROCS` says, if it is set.
+pub(crate) fn procs_by_environment() -> io::Result<Option<usize>> {
+    let value = std::env::var_os(VARIABLE);
+    let procs = value.map(|value| parse(&value.to_string_lossy()));
+    procs
+        .transpose()
+        .map_err(|text| io::Error::new(io::ErrorKind::InvalidInput, text))
 }
 
 fn parse(value: &str) -> Result<usize, String> {

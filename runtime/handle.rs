@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::panic::Location;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use async_task::Task;
 use gort_net::Reactor;
 
-use crate::builder::Builder;
+use crate::builder::{self, Builder};
 use crate::g::RECORDS;
 use crate::g::body::{Joinable, Plain};
 use crate::shared::Shared;
@@ -278,7 +279,36 @@ impl Handle {
     /// Returns the number of Ps: how many goroutines can run at the same moment.
     #[must_use]
     pub fn procs(&self) -> usize {
-        self.rt.ps.len()
+        self.rt.procs()
+    }
+
+    /// Changes the number of Ps while the runtime runs; returns what it was (Go's `runtime.GOMAXPROCS`). From 1 to 65,535.
+    ///
+    /// Nothing stops for it. New Ps are there at once, and threads start for them as there is work. One that is too many goes
+    /// when the poll that runs on it ends, and what its thread has queued goes to the others; a poll that does not end loses
+    /// it to the monitor. From this call on the runtime no longer follows the number of CPUs that the system gives.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`InvalidInput`](io::ErrorKind::InvalidInput) if the number is out of range, or if the runtime is
+    /// [local](Builder::local), which has exactly one. Nothing changes then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let rt = gort::Builder::new().procs(2).build()?;
+    /// assert_eq!(rt.handle().set_procs(4)?, 2);
+    /// assert_eq!(rt.handle().procs(), 4);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn set_procs(&self, procs: usize) -> io::Result<usize> {
+        let procs = builder::check_procs(procs)?;
+        if self.rt.settings.local && procs != 1 {
+            return Err(builder::invalid(format!(
+                "a local runtime has exactly one P, not {procs}"
+            )));
+        }
+        Ok(self.rt.set_procs(procs))
     }
 
     /// Returns how many polls took longer than [`Builder::stall_threshold`](crate::Builder::stall_threshold).

@@ -13,8 +13,8 @@
 //!
 //! # Invariants
 //!
-//! 1. A P is in exactly one place: the idle set, one HELD word, one hand that moves it (an M between T2 and the idle set, or
-//!    the monitor between T3 and the next owner), or the `next_p` of one parked M.
+//! 1. A live P is in exactly one place: the idle set, one HELD word, one hand that moves it (an M between T2 and the idle set, or
+//!    the monitor between T3 and the next owner), or the `next_p` of one parked M. One that has retired is in none.
 //! 2. Only the M leaves NONE; only the monitor enters REVOKED.
 //!
 //! # Why each transition is a compare-and-swap
@@ -61,6 +61,8 @@ pub(crate) enum Flag {
     Slice = 1 << FLAG_SHIFT,
     /// Set if the M shall stop for good. Never cleared.
     Shutdown = 1 << (FLAG_SHIFT + 1),
+    /// Set if there are more Ps than are wanted, and the M's may be one of them. Set by the monitor only, taken by the M.
+    Retire = 1 << (FLAG_SHIFT + 2),
 }
 
 /// Proof of a lease: the word as [`Lease::acquire`] left it.

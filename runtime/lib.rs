@@ -50,6 +50,7 @@ mod inject;
 mod lease;
 mod lost;
 mod m;
+mod p;
 mod panic;
 mod park;
 mod pool;

@@ -250,7 +250,13 @@ impl Here<'_> {
             self.local().streak.set(SLOT_STREAK);
         }
         match self.m().lease.acknowledge() {
-            Acknowledged::StillHeld(held) => self.local().held.set(Some(held)),
+            Acknowledged::StillHeld(held) => {
+                self.local().held.set(Some(held));
+                // It may have been asked for an earlier P, which it has given up since.
+                if self.m().lease.take(Flag::Retire) && self.rt().idle.is_surplus(held.p()) {
+                    self.give_p_away();
+                }
+            }
             Acknowledged::Gone => {
                 self.lost_p();
                 self.hand_in_all();
@@ -356,7 +362,7 @@ impl Here<'_> {
     #[inline]
     fn run_timers(self) {
         if let Some(held) = self.local().held.get() {
-            let timers = self.rt().ps[held.p()].timers;
+            let timers = self.rt().ps.get(held.p()).timers();
             if timers.next() != time::NEVER {
                 self.run_timers_now(timers);
             }
@@ -411,7 +417,7 @@ impl Here<'_> {
         if rt.inject.is_empty() {
             return None;
         }
-        let share = rt.inject.len() / rt.ps.len() + 1;
+        let share = rt.inject.len() / rt.procs() + 1;
         let mut first = None;
         let mut more = false;
         rt.inject.take(share.min(BATCH), |runnable| {
@@ -431,7 +437,7 @@ impl Here<'_> {
     /// Takes half of what another M has queued.
     fn steal(self) -> Option<Runnable> {
         let rt = self.rt();
-        if rt.ps.len() == 1 {
+        if rt.idle.bound() == 1 {
             return self.steal_timers();
         }
         if !self.local().searching.get() {
@@ -451,18 +457,16 @@ impl Here<'_> {
 
     /// One look at every other M, from a random one on, in a random direction.
     fn steal_round(self, last: bool) -> Option<Runnable> {
-        let ps = &self.rt().ps;
+        let rt = self.rt();
+        // At least this M's own P is live.
+        let bound = rt.idle.bound();
         let random = self.random() as usize;
         let (start, step) = (
-            random % ps.len(),
-            if random & 1 << 31 == 0 {
-                1
-            } else {
-                ps.len() - 1
-            },
+            random % bound,
+            if random & 1 << 31 == 0 { 1 } else { bound - 1 },
         );
-        for i in 0..ps.len() {
-            let victim = &ps[(start + i * step) % ps.len()];
+        for i in 0..bound {
+            let victim = rt.ps.get((start + i * step) % bound);
             let Some(victim) = victim.m() else { continue };
             if std::ptr::eq(victim, self.m()) {
                 continue;
@@ -520,9 +524,9 @@ impl Here<'_> {
     pub(crate) fn gain_p(self, p: usize) {
         let held = self.m().lease.acquire(p);
         self.local().held.set(Some(held));
-        let p = &self.rt().ps[p];
+        let p = self.rt().ps.get(p);
         p.set_m(self.m());
-        time::enter(Some(p.timers));
+        time::enter(Some(p.timers()));
         sysmon::stir();
     }
 

@@ -3,7 +3,7 @@
 //! A `Shared` outlives every future of its runtime: shutdown does not end before the last of them is dropped, and an M that never comes back from a poll
 //! keeps its reference for ever. So whoever holds something that a queue owns may use the pointer in the record.
 //!
-//! Lock ranks, from the outside in: `ms`, then the leaves (the idle lists, the free records, a parker, a timer shard).
+//! Lock ranks, from the outside in: `follows_system`, `ms`, then the leaves (the idle lists, the free records, a parker, a timer shard).
 //! No lock is held while user code runs: polls, wakers, destructors and hooks of the user.
 
 use std::fmt;
@@ -15,51 +15,27 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use async_task::Runnable;
 use crossbeam_utils::CachePadded;
 use gort_net::Reactor;
-use gort_primitives::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
+use gort_primitives::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 
 use crate::builder::Settings;
 use crate::idle::{Idle, Pair};
 use crate::inject::{Batch, Inject};
 use crate::m::{self, M, MRef};
+use crate::p::{P, Ps};
 use crate::sysmon::{Limit, Stalls};
-use crate::time::Shard;
-use crate::time::{self, Watch};
-use crate::{drive, stop, sysmon, worker};
-
-/// A P: the right to run goroutines, and what goes with it.
-#[derive(Debug)]
-pub(crate) struct P {
-    /// The M that holds it, or held it last: whose ring thieves look at. Null before the first.
-    m: AtomicPtr<M>,
-    /// The timers that goroutines arm while they run on this P.
-    pub(crate) timers: &'static Shard,
-}
-
-impl P {
-    /// The M whose ring goes with this P.
-    pub(crate) fn m(&self) -> Option<&M> {
-        // Acquire: pairs with the Release in `set_m`, so that the M is initialised.
-        let m = self.m.load(Ordering::Acquire);
-        // SAFETY: Ms are never freed while the runtime exists, and `self` is part of it.
-        unsafe { m.as_ref() }
-    }
-
-    pub(crate) fn set_m(&self, m: &M) {
-        // Release: pairs with the Acquire in `m`.
-        self.m
-            .store(std::ptr::from_ref(m).cast_mut(), Ordering::Release);
-    }
-}
+use crate::{stop, sysmon, time, worker};
 
 /// The state of a runtime. See the [module](self).
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
-    pub(crate) ps: Box<[CachePadded<P>]>,
+    pub(crate) ps: Ps,
     pub(crate) inject: CachePadded<Inject>,
     pub(crate) idle: CachePadded<Idle<MRef>>,
     ms: Mutex<Ms>,
     /// Signalled when an M's thread ends.
     exited: Condvar,
+    /// Whether the number of Ps is what the system says, and nobody has set one.
+    follows_system: Mutex<bool>,
     /// Set once, when the runtime begins to close. Spawns are refused from then on.
     closing: AtomicBool,
     /// Set if shutdown returned before all was gone. Threads that come back later finish its work.
@@ -94,18 +70,12 @@ impl Shared {
     pub(crate) fn new(settings: Settings) -> Arc<Self> {
         let procs = settings.procs;
         Arc::new_cyclic(|me| Self {
-            ps: (0..procs)
-                .map(|_| {
-                    CachePadded::new(P {
-                        m: AtomicPtr::default(),
-                        timers: time::acquire(),
-                    })
-                })
-                .collect(),
+            ps: Ps::new(procs),
             inject: CachePadded::new(Inject::new()),
             idle: CachePadded::new(Idle::new(procs)),
             ms: Mutex::default(),
             exited: Condvar::new(),
+            follows_system: Mutex::new(settings.follows_system),
             closing: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
             ended: AtomicBool::new(false),
@@ -214,9 +184,56 @@ impl Shared {
 
     /// Gives back a P that was on its way to an M, and ends the search it stood for.
     pub(crate) fn put_back(&self, p: usize) {
-        if let Some(m) = self.idle.put_back(p) {
-            m.get(self).hand_over(p);
+        if let Some(pair) = self.idle.put_back(p) {
+            self.give(pair);
         }
+    }
+
+    /// How many Ps are wanted: those that are live, but for some that retire when the polls they are in end.
+    pub(crate) fn procs(&self) -> usize {
+        self.idle.procs()
+    }
+
+    /// Sets the number of Ps for good; returns what it was.
+    pub(crate) fn set_procs(&self, procs: usize) -> usize {
+        let mut follows = self.lock_follows_system();
+        *follows = false;
+        self.resize(procs)
+    }
+
+    /// Sets the number of Ps that the system gives, unless somebody has set one.
+    pub(crate) fn follow_system(&self, procs: usize) {
+        let follows = self.lock_follows_system();
+        if *follows {
+            self.resize(procs);
+        }
+    }
+
+    /// Whether [`follow_system`](Self::follow_system) does anything.
+    pub(crate) fn follows_system(&self) -> bool {
+        *self.lock_follows_system()
+    }
+
+    fn lock_follows_system(&self) -> MutexGuard<'_, bool> {
+        self.follows_system.lock().expect("as in `lock_ms`")
+    }
+
+    /// Makes Ps, or has them retire. The caller holds the lock that makes this one at a time.
+    fn resize(&self, procs: usize) -> usize {
+        self.ps.reserve(procs);
+        let before = self.idle.resize(procs);
+        // SeqCst: as before `wake_p` everywhere. What was queued while every P was busy waits for the new ones.
+        fence(Ordering::SeqCst);
+        if self.has_work() {
+            self.wake_p();
+        }
+        if procs < before {
+            // Threads beyond the number of Ps end after a while, but only those that sleep in the knowledge of it.
+            self.for_each_m(|m| m.unpark());
+            // It asks those that hold the Ps.
+            sysmon::ensure();
+        }
+        before
     }
 
     /// Starts the first thread, so that somebody watches the reactor from the beginning.
@@ -236,7 +253,7 @@ impl Shared {
         if self.is_closing() || self.settings.local {
             return Err(None);
         }
-        if ms.running >= self.ps.len() + self.settings.max_blocking_threads {
+        if ms.running >= self.procs() + self.settings.max_blocking_threads {
             drop(ms);
             self.report_thread_cap();
             return Err(None);
@@ -366,7 +383,7 @@ impl Shared {
 
     /// The number of goroutines in queues, as it was a moment ago.
     pub(crate) fn backlog(&self) -> usize {
-        let rings = self.ps.iter().filter_map(|p| p.m());
+        let rings = self.live_ps().filter_map(P::m);
         self.inject.len() + rings.map(|m| m.thief.len()).sum::<usize>()
     }
 
@@ -379,7 +396,7 @@ impl Shared {
     pub(crate) fn start_aside(&self) -> bool {
         // Relaxed: a bound on how many compete for CPUs, exact because it is one word.
         let before = self.asides.fetch_add(1, Ordering::Relaxed);
-        let allowed = before < self.ps.len();
+        let allowed = before < self.procs();
         if !allowed {
             self.end_aside();
         }
@@ -397,37 +414,87 @@ impl Shared {
 
     /// Returns whether there are more threads than Ps.
     pub(crate) fn has_spare_threads(&self) -> bool {
-        self.threads() > self.ps.len()
+        self.threads() > self.procs()
     }
 
     /// Returns whether any queue but a next slot holds work. Exact after a SeqCst fence.
     pub(crate) fn has_work(&self) -> bool {
-        !self.inject.is_empty() || self.ps.iter().any(|p| p.m().is_some_and(M::has_queued))
+        !self.inject.is_empty() || self.live_ps().any(|p| p.m().is_some_and(M::has_queued))
     }
-}
 
-impl Drop for Shared {
-    fn drop(&mut self) {
-        for p in &self.ps {
-            // What is still armed there belongs to timers that left the runtime. Somebody else watches them from now on.
-            match time::release(p.timers) {
-                Watch::Covered => {}
-                Watch::Oversleeps => drive::notify(),
-                Watch::Nobody => sysmon::ensure(),
-            }
-        }
+    /// The Ps that may have queues behind them, and perhaps some that have retired.
+    fn live_ps(&self) -> impl Iterator<Item = &P> {
+        self.ps.first(self.idle.bound())
     }
 }
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared")
-            .field("procs", &self.ps.len())
+            .field("procs", &self.procs())
             .field("idle_procs", &self.idle.idle_ps())
             .field("searching", &self.idle.searching())
             .field("global_queue", &self.inject.len())
             .field("threads", &self.lock_ms().running)
             .field("closing", &self.is_closing())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(gort_loom)))]
+mod tests {
+    use std::sync::{Arc, Barrier, mpsc};
+
+    use crate::Builder;
+
+    #[test]
+    fn ps_that_are_too_many_go_before_those_that_block_with_them_come_back() {
+        const PROCS: usize = 4;
+        let builder = Builder::new().procs(PROCS).on_stall(|_| {});
+        let rt = builder.build().expect("threads");
+        let all_run = Arc::new(Barrier::new(PROCS + 1));
+        let (releases, blocked): (Vec<_>, Vec<_>) = (0..PROCS)
+            .map(|_| {
+                let (release, held) = mpsc::channel::<()>();
+                let all_run = all_run.clone();
+                let blocked = rt.go(async move {
+                    all_run.wait();
+                    held.recv().is_err()
+                });
+                (release, blocked)
+            })
+            .unzip();
+        all_run.wait();
+        rt.handle().set_procs(1).expect("in range");
+        while rt.shared().idle.live() != 1 {
+            std::thread::yield_now();
+        }
+        rt.handle().set_procs(PROCS).expect("in range");
+        assert_eq!(rt.shared().idle.live(), PROCS);
+        drop(releases);
+        for one in blocked {
+            assert!(rt.block_on(one).expect("no panic"));
+        }
+    }
+
+    #[test]
+    fn busy_ms_give_up_the_ps_that_are_too_many() {
+        let rt = Builder::new().procs(4).build().expect("threads");
+        let busy: Vec<_> = (0..8)
+            .map(|_| {
+                rt.spawn(async {
+                    loop {
+                        crate::task::yield_now().await;
+                    }
+                })
+            })
+            .collect::<Vec<crate::Task<()>>>();
+        for procs in [1, 3, 2, 4, 1] {
+            rt.handle().set_procs(procs).expect("in range");
+            while rt.shared().idle.live() != procs {
+                std::thread::yield_now();
+            }
+        }
+        drop(busy);
     }
 }

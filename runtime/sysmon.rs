@@ -1,8 +1,8 @@
 //! The monitor: one thread for the process, without a P, that looks at what the Ms do.
 //!
 //! It keeps the coarse clock, ends time slices, wakes an M for work that a stuck one sits on, takes over the reactor when nobody
-//! has polled it since the last round, runs timers that are overdue, takes the P from an M that is stuck, and tells of polls
-//! that do not end. What it does in one look is in [`round`].
+//! has polled it since the last round, runs timers that are overdue, takes the P from an M that is stuck, or when there are more Ps
+//! than are wanted, tells of polls that do not end, and follows the number of CPUs that the process may use. What it does in one look is in [`round`].
 //!
 //! # When it looks
 //!
@@ -36,6 +36,7 @@ pub(crate) use stall::Stalls;
 pub use stall::{Stall, StallKind};
 
 pub(crate) mod errands;
+mod follow;
 mod limit;
 mod round;
 mod stall;

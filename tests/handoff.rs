@@ -12,10 +12,10 @@ use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use futures_lite::{AsyncReadExt, AsyncWriteExt};
-use gort::net::{TcpListener, TcpStream};
+use futures_lite::AsyncReadExt;
+use gort::net::TcpListener;
 use gort::{Builder, Runtime, StallKind, task, time};
-use support::PATIENCE;
+use support::{progress, run, within_patience};
 
 mod support;
 
@@ -28,49 +28,6 @@ fn runtime() -> Runtime {
 /// Stalls are what happens here; most tests need not hear of them.
 fn quiet() -> Builder {
     Builder::new().procs(PROCS).on_stall(|_| {})
-}
-
-/// Runs `test` and fails if it does not end.
-fn within_patience<T: Send + 'static>(test: impl FnOnce() -> T + Send + 'static) -> T {
-    let (done, wait) = mpsc::channel();
-    let thread = thread::spawn(move || {
-        let _ = done.send(test());
-    });
-    match wait.recv_timeout(PATIENCE) {
-        Ok(value) => {
-            thread.join().expect("it has ended");
-            value
-        }
-        Err(mpsc::RecvTimeoutError::Disconnected) => {
-            std::panic::resume_unwind(thread.join().expect_err("it sent nothing"))
-        }
-        Err(mpsc::RecvTimeoutError::Timeout) => panic!("no progress in {PATIENCE:?}"),
-    }
-}
-
-/// Proves that timers, sockets, spawns and yields all go on.
-async fn progress() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("it is bound");
-    let server = gort::go(async move {
-        let (mut stream, _) = listener.accept().await?;
-        let mut byte = [0];
-        while stream.read(&mut byte).await? == 1 {
-            stream.write_all(&byte).await?;
-        }
-        std::io::Result::Ok(())
-    });
-    let mut stream = TcpStream::connect(address).await.expect("it listens");
-    for i in 0..20 {
-        time::sleep(Duration::from_millis(1)).await;
-        stream.write_all(&[i]).await.expect("it is open");
-        let mut byte = [0];
-        stream.read_exact(&mut byte).await.expect("it echoes");
-        assert_eq!(byte[0], i);
-        gort::go(task::yield_now()).await.expect("it ends");
-    }
-    drop(stream);
-    server.await.expect("no panic").expect("no error");
 }
 
 /// Goroutines that block in a read, one per P, and the pipes that set them free.
@@ -91,11 +48,6 @@ fn block_all(rt: &Runtime) -> Vec<PipeWriter> {
         thread::yield_now();
     }
     pipes
-}
-
-fn run(rt: &Runtime, future: impl Future<Output = ()> + Send + 'static) {
-    // As a goroutine: the thread of a `block_on` would be one that never blocks.
-    rt.block_on(rt.go(future)).expect("no panic");
 }
 
 #[test]

@@ -244,7 +244,7 @@ fn an_m_that_falls_asleep_while_no_thread_can_be_started_gets_the_p() {
             move || {
                 let pair = world.ready(A)?;
                 // There is no M to be woken, or the one that has come meanwhile is.
-                pair.m.or_else(|| world.idle.put_back(pair.p))
+                pair.m.or_else(|| world.idle.put_back(pair.p)?.m)
             }
         });
         // M 1 comes back from a blocking section.
@@ -255,5 +255,122 @@ fn an_m_that_falls_asleep_while_no_thread_can_be_started_gets_the_p() {
         }
         let woken = starter.join().unwrap();
         assert!(awake != woken.is_some(), "left behind, or two winners");
+    });
+}
+
+#[test]
+fn a_push_beside_a_p_that_retires_is_not_left_behind() {
+    model(|| {
+        // P 0 is idle, with M 2 to take it; M 1 holds P 1, which is one too many from some moment on.
+        let world = Arc::new(World::new(2));
+        let p = world.idle.take_p().expect("idle");
+        let surplus = world.idle.take_p().expect("idle");
+        world.idle.sleep(2, p, false);
+        let resizer = thread::spawn({
+            let world = world.clone();
+            move || {
+                assert_eq!(world.idle.resize(1), 2);
+                fence(Ordering::SeqCst);
+                if world.has_work() {
+                    world.wake_p()
+                } else {
+                    None
+                }
+            }
+        });
+        let pusher = thread::spawn({
+            let world = world.clone();
+            move || world.ready(A)
+        });
+        world.idle.sleep(1, surplus, false);
+        let risen = world.sleep_in_list(1);
+        let awake = matches!(risen, Some(Retracted::P(_) | Retracted::Woken));
+        let pairs = [resizer.join().unwrap(), pusher.join().unwrap()];
+        assert!(awake || pairs.iter().flatten().count() > 0, "left behind");
+        // Who took the surplus one before it was one gives it back.
+        if let Some(Retracted::P(p)) = risen {
+            world.idle.put_p(p);
+        }
+        for pair in pairs.into_iter().flatten() {
+            world.idle.put_p(pair.p);
+        }
+        assert_eq!((world.idle.live(), world.idle.idle_ps()), (1, 1));
+    });
+}
+
+#[test]
+fn a_searcher_whose_p_retires_leaves_nothing_behind() {
+    model(|| {
+        let world = Arc::new(World::new(2));
+        let p = world.idle.take_p().expect("idle");
+        let surplus = world.idle.take_p().expect("idle");
+        world.idle.sleep(1, p, false);
+        world.idle.sleep(2, surplus, false);
+        // Somebody woke an M for nothing; it searches, and its P is not wanted any more.
+        let pair = world.idle.take_pair(|_| true).expect("asleep");
+        let m = pair.m.expect("asleep");
+        assert_eq!(pair.p, surplus);
+        assert_eq!(world.idle.resize(1), 2);
+        let pusher = thread::spawn({
+            let world = world.clone();
+            move || world.ready(A)
+        });
+        world.idle.sleep(m, pair.p, true);
+        let risen = world.sleep_in_list(m);
+        let woken = pusher.join().unwrap();
+        let awake = matches!(risen, Some(Retracted::P(0) | Retracted::Woken));
+        assert!(awake || woken.is_some(), "left behind");
+        assert_eq!((world.idle.live(), world.idle.bound()), (1, 1));
+    });
+}
+
+#[test]
+fn what_waits_for_a_p_is_found_when_there_are_more() {
+    model(|| {
+        // M 1 holds the only P, and is stuck.
+        let world = Arc::new(World::new(1));
+        let _stuck = world.idle.take_p().expect("idle");
+        world.idle.sleep_without_p(2);
+        let pusher = thread::spawn({
+            let world = world.clone();
+            move || world.ready(A)
+        });
+        assert_eq!(world.idle.resize(2), 1);
+        fence(Ordering::SeqCst);
+        let by_resizer = if world.has_work() {
+            world.wake_p()
+        } else {
+            None
+        };
+        let by_pusher = pusher.join().unwrap();
+        let pair = by_resizer.xor(by_pusher).expect("one wakes for it");
+        assert_eq!(pair, Pair { p: 1, m: Some(2) });
+    });
+}
+
+#[test]
+fn an_m_that_falls_asleep_while_the_p_for_it_retires_gets_another() {
+    model(|| {
+        let world = Arc::new(World::new(2));
+        let other = world.idle.take_p().expect("idle");
+        let starter = thread::spawn({
+            let world = world.clone();
+            move || {
+                let pair = world.ready(A)?;
+                assert_eq!(world.idle.resize(1), 2);
+                // No thread can be started.
+                match pair.m {
+                    Some(_) => Some(pair),
+                    None => world.idle.put_back(pair.p),
+                }
+            }
+        });
+        // M 1 goes to sleep with the P that stays.
+        assert_eq!(other, 0);
+        world.idle.sleep(1, other, false);
+        let risen = world.sleep_in_list(1);
+        let woken = starter.join().unwrap();
+        let awake = matches!(risen, Some(Retracted::P(_)));
+        assert!(awake || woken.is_some(), "left behind");
     });
 }

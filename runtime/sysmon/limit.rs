@@ -28,7 +28,7 @@ impl Load {
     pub(super) fn of(rt: &Shared) -> Self {
         Self {
             backlog: rt.backlog(),
-            procs: rt.ps.len(),
+            procs: rt.procs(),
             now: Instant::now(),
         }
     }

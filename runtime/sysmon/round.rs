@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use async_task::Runnable;
 use gort_net::Reactor;
 
+use super::follow::Follow;
 use super::stall::{self, Stall};
 use super::thread_clock::{self, Doing, Threads};
 use super::{LATE, LONG_PERIOD, MONITOR, PERIOD, all_idle, driven};
@@ -76,6 +77,8 @@ struct Survey {
     orphans: usize,
     young_orphans: bool,
     surges: usize,
+    /// Some M holds a P that is one too many.
+    surplus: bool,
     /// Goroutines found behind orphans.
     rescued: Vec<Runnable>,
     /// Wakers found behind others.
@@ -99,6 +102,7 @@ pub(super) struct Round {
     late: bool,
     threads: Threads,
     lost: lost::Search,
+    follow: Follow,
 }
 
 impl Default for Round {
@@ -113,6 +117,7 @@ impl Default for Round {
             late: true,
             threads: Threads::default(),
             lost: lost::Search::default(),
+            follow: Follow::default(),
         }
     }
 }
@@ -121,8 +126,10 @@ impl Round {
     /// Forgets what was seen before a deep sleep.
     pub(super) fn begin_anew(&mut self) {
         let lost = std::mem::take(&mut self.lost);
+        let follow = std::mem::take(&mut self.follow);
         *self = Self {
             lost,
+            follow,
             ..Self::default()
         };
     }
@@ -140,18 +147,20 @@ impl Round {
         for rt in runtimes {
             let mut survey = survey(rt, late);
             rests &= !survey.moves && survey.orphans == 0;
-            found |= !survey.stuck.is_empty() || survey.young_orphans;
+            found |= !survey.stuck.is_empty() || survey.young_orphans || survey.surplus;
             self.uneven |= survey.polls && rt.idle.idle_ps() > 0;
             evacuate(rt, &mut survey);
             surveys.push(survey);
         }
         found |= self.watch_reactor(runtimes);
         run_overdue();
-        for (rt, survey) in runtimes.iter().zip(surveys) {
+        for (rt, mut survey) in runtimes.iter().zip(surveys) {
             self.tell(rt, &survey);
+            retire(rt, &mut survey);
             self.compensate(rt, survey);
         }
         self.lost.step();
+        self.follow.step(runtimes);
         self.quiet = if found {
             0
         } else {
@@ -233,7 +242,7 @@ impl Round {
         let mut stuck = survey.stuck;
         stuck.retain(|stuck| stuck.m.lease.observe().is_some());
         stuck.sort_unstable_by_key(|stuck| std::cmp::Reverse(stuck.us));
-        let nobody_else = stuck.len() == rt.ps.len();
+        let nobody_else = stuck.len() == rt.idle.live();
         let mut surges = survey.surges;
         for stuck in &stuck {
             let missed = stuck.with_work || rt.has_work() || nobody_else && rt.is_watched_for();
@@ -245,6 +254,7 @@ impl Round {
                 Verdict::Leave => {}
                 Verdict::Take { surge } => {
                     if take_p(rt, stuck, surge) {
+                        rt.handoffs.fetch_add(1, Ordering::Relaxed);
                         surges += usize::from(surge);
                         self.urgent = URGENT_ROUNDS;
                     }
@@ -270,7 +280,7 @@ impl Round {
             }
             Doing::Computing if stuck.us >= SLICE_US => {
                 note_habit(stuck, Habit::Computes);
-                match surges < rt.ps.len() {
+                match surges < rt.procs() {
                     true => Verdict::Take { surge: true },
                     false => Verdict::Leave,
                 }
@@ -303,11 +313,11 @@ fn note_habit(stuck: &Stuck, habit: Habit) {
 fn survey(rt: &Arc<Shared>, late: bool) -> Survey {
     let now = MONITOR.now_us();
     let mut survey = Survey::default();
-    rt.for_each_m(|m| look_at(m, now, late, &mut survey));
+    rt.for_each_m(|m| look_at(rt, m, now, late, &mut survey));
     survey
 }
 
-fn look_at(m: &Arc<M>, now: u64, late: bool, survey: &mut Survey) {
+fn look_at(rt: &Shared, m: &Arc<M>, now: u64, late: bool, survey: &mut Survey) {
     let tick = m.tick();
     let watch = &m.watch;
     if m.lease.is_revoked() {
@@ -315,6 +325,13 @@ fn look_at(m: &Arc<M>, now: u64, late: bool, survey: &mut Survey) {
         survey.surges += usize::from(watch.surged.load(Ordering::Relaxed));
         // What its pushes left behind: the second belt of the protocol, see `lease`.
         drain(m, &mut survey.rescued);
+    }
+    if m.lease
+        .observe()
+        .is_some_and(|held| rt.idle.is_surplus(held.p()))
+    {
+        m.lease.raise(Flag::Retire);
+        survey.surplus = true;
     }
     let sections = m.blocking_sections();
     let same_section = watch.sections.swap(sections, Ordering::Relaxed) == sections;
@@ -379,6 +396,20 @@ fn evacuate(rt: &Arc<Shared>, survey: &mut Survey) {
     }
 }
 
+/// Has the Ps that are too many given up by stuck Ms, which are not asked.
+fn retire(rt: &Arc<Shared>, survey: &mut Survey) {
+    let surplus = |stuck: &Stuck| {
+        stuck
+            .m
+            .lease
+            .observe()
+            .is_some_and(|held| rt.idle.is_surplus(held.p()))
+    };
+    survey
+        .stuck
+        .retain(|stuck| !surplus(stuck) || !take_p(rt, stuck, false));
+}
+
 /// Takes the P from a stuck M and hands it on. Returns whether it did.
 fn take_p(rt: &Arc<Shared>, stuck: &Stuck, surge: bool) -> bool {
     let m = &stuck.m;
@@ -393,7 +424,6 @@ fn take_p(rt: &Arc<Shared>, stuck: &Stuck, surge: bool) -> bool {
         return false;
     }
     m.watch.surged.store(surge, Ordering::Relaxed);
-    rt.handoffs.fetch_add(1, Ordering::Relaxed);
     let mut queued = Vec::new();
     drain(m, &mut queued);
     rt.idle.put_p(seen.p());
