@@ -189,7 +189,7 @@ impl Builder {
         Ok(Runtime::from_shared(rt))
     }
 
-    fn checked(self) -> io::Result<Settings> {
+    pub(crate) fn checked(self) -> io::Result<Settings> {
         let set = match (self.local, self.procs) {
             (true, None | Some(1)) => Some(1),
             (true, Some(n)) => {

@@ -446,3 +446,55 @@ fn run_overdue() {
         errands::wake_all(&mut wakers);
     }
 }
+
+#[cfg(all(test, not(gort_loom)))]
+mod tests {
+    use super::*;
+    use crate::{Builder, m, worker};
+
+    /// Runs `test` on a thread that is the only M of a runtime which the monitor does not know.
+    fn unwatched(test: impl FnOnce(&Arc<Shared>, m::Here<'_>)) {
+        let settings = Builder::new().procs(1).checked().expect("in range");
+        let rt = Shared::new(settings);
+        let p = rt.idle.take_p().expect("idle");
+        let m = rt.adopt_thread();
+        // SAFETY: the M was made for this thread.
+        unsafe {
+            m::enter(&m, |here| {
+                here.gain_p(p);
+                test(&rt, here);
+                worker::leave(here);
+            });
+        }
+        rt.thread_ended(&m);
+    }
+
+    #[test]
+    fn a_late_round_draws_no_conclusions_and_neither_does_the_next() {
+        unwatched(|rt, here| {
+            here.begin_poll();
+            assert!(survey(rt, false).stuck.is_empty(), "seen once");
+            assert_eq!(survey(rt, false).stuck.len(), 1);
+            std::thread::sleep(Duration::from_millis(2));
+            assert!(
+                survey(rt, true).stuck.is_empty(),
+                "as if seen for the first time"
+            );
+            let since = here.m().watch.since.load(Ordering::Relaxed);
+            let stuck = survey(rt, false).stuck;
+            assert_eq!(stuck.len(), 1);
+            assert!(
+                stuck[0].us <= MONITOR.now_us() - since,
+                "counted from the late round on"
+            );
+            here.end_poll();
+            assert!(survey(rt, false).stuck.is_empty());
+        });
+    }
+
+    #[test]
+    fn a_pause_of_the_whole_process_makes_a_round_late() {
+        assert!(!is_late(LONG_PERIOD));
+        assert!(is_late(LONG_PERIOD + LATE + PERIOD));
+    }
+}
