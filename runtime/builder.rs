@@ -8,6 +8,7 @@ use std::time::Duration;
 use gort_net::Reactor;
 
 use crate::config;
+use crate::frame::LargeFrame;
 use crate::handle::Runtime;
 use crate::lease::MAX_PROCS;
 use crate::panic::PanicPolicy;
@@ -16,6 +17,7 @@ use crate::sysmon::{self, Stall};
 
 type Hook = Arc<dyn Fn() + Send + Sync>;
 type StallHook = Arc<dyn Fn(&Stall) + Send + Sync>;
+type FrameHook = Arc<dyn Fn(&LargeFrame) + Send + Sync>;
 
 /// The default of [`Builder::max_blocking_threads`]. From tokio and smol, whose blocking pools have 512 and 500.
 const MAX_BLOCKING_THREADS: usize = 512;
@@ -54,6 +56,7 @@ pub struct Builder {
     on_thread_start: Option<Hook>,
     on_thread_stop: Option<Hook>,
     on_stall: Option<StallHook>,
+    on_large_frame: Option<FrameHook>,
     stall_threshold: Duration,
     panic_policy: PanicPolicy,
 }
@@ -70,6 +73,7 @@ pub(crate) struct Settings {
     pub(crate) on_thread_start: Option<Hook>,
     pub(crate) on_thread_stop: Option<Hook>,
     pub(crate) on_stall: Option<StallHook>,
+    pub(crate) on_large_frame: Option<FrameHook>,
     pub(crate) stall_threshold: Duration,
     pub(crate) panic_policy: PanicPolicy,
 }
@@ -87,6 +91,7 @@ impl Builder {
             on_thread_start: None,
             on_thread_stop: None,
             on_stall: None,
+            on_large_frame: None,
             stall_threshold: STALL_THRESHOLD,
             panic_policy: PanicPolicy::default(),
         }
@@ -123,7 +128,9 @@ impl Builder {
         self
     }
 
-    /// Sets the size of the threads' stacks in bytes. The default is the standard library's.
+    /// Sets the size of the threads' stacks in bytes. The default is the standard library's: 2 MiB, or what `RUST_MIN_STACK` says.
+    ///
+    /// A poll that recurses deeply overflows any; the module `stack` of the feature `stacker` is for those.
     pub fn thread_stack_size(mut self, bytes: usize) -> Self {
         self.thread_stack_size = Some(bytes);
         self
@@ -161,6 +168,13 @@ impl Builder {
     /// Calls `hook` with each stall, on a thread for such things, instead of writing a line about some of them to the standard error stream.
     pub fn on_stall(mut self, hook: impl Fn(&Stall) + Send + Sync + 'static) -> Self {
         self.on_stall = Some(Arc::new(hook));
+        self
+    }
+
+    /// Calls `hook` with each place that spawns goroutines with a frame of more than 16 KiB, the first time it does, on a thread for such things,
+    /// instead of writing a line about it to the standard error stream.
+    pub fn on_large_frame(mut self, hook: impl Fn(&LargeFrame) + Send + Sync + 'static) -> Self {
+        self.on_large_frame = Some(Arc::new(hook));
         self
     }
 
@@ -223,6 +237,7 @@ impl Builder {
             on_thread_start: self.on_thread_start,
             on_thread_stop: self.on_thread_stop,
             on_stall: self.on_stall,
+            on_large_frame: self.on_large_frame,
             stall_threshold: self.stall_threshold,
             panic_policy: self.panic_policy,
         })

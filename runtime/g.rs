@@ -31,7 +31,9 @@ use std::panic::Location;
 use std::ptr;
 
 use gort_gc::records::Records;
-use gort_primitives::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use gort_primitives::atomic::{
+    AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+};
 
 use crate::shared::Shared;
 use refs::Refs;
@@ -121,6 +123,8 @@ const _: () = assert!(size_of::<G>() == 64);
 pub(crate) struct Cold {
     id: AtomicU64,
     parent: AtomicU64,
+    /// The size of the future in bytes.
+    frame: AtomicUsize,
     spawned_at: AtomicPtr<Location<'static>>,
     /// A `Box<Box<str>>`, owned by the record until it is used again.
     name: AtomicPtr<Box<str>>,
@@ -158,6 +162,7 @@ impl Default for Cold {
         Self {
             id: AtomicU64::new(0),
             parent: AtomicU64::new(0),
+            frame: AtomicUsize::new(0),
             spawned_at: AtomicPtr::new(ptr::null_mut()),
             name: AtomicPtr::new(ptr::null_mut()),
         }
@@ -170,6 +175,8 @@ pub(crate) struct Birth {
     pub(crate) id: u64,
     /// The id of the goroutine that spawned it, or 0.
     pub(crate) parent: u64,
+    /// The size of its future in bytes.
+    pub(crate) frame: usize,
     pub(crate) at: &'static Location<'static>,
     pub(crate) name: Option<Box<str>>,
 }
@@ -181,6 +188,7 @@ impl G {
         let cold = self.cold();
         cold.id.store(birth.id, Ordering::Relaxed);
         cold.parent.store(birth.parent, Ordering::Relaxed);
+        cold.frame.store(birth.frame, Ordering::Relaxed);
         cold.spawned_at
             .store(ptr::from_ref(birth.at).cast_mut(), Ordering::Relaxed);
         if let Some(name) = birth.name {
@@ -236,6 +244,10 @@ impl G {
 
     pub(crate) fn parent(&'static self) -> u64 {
         self.cold().parent.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn frame(&'static self) -> usize {
+        self.cold().frame.load(Ordering::Relaxed)
     }
 
     pub(crate) fn polls(&self) -> u32 {

@@ -11,6 +11,7 @@ pub use builder::Builder;
 pub use config::available_procs;
 pub use executor::{Executor, LocalExecutor, StaticExecutor, StaticLocalExecutor};
 pub use facade::{blocking, go, spawn};
+pub use frame::LargeFrame;
 #[doc(no_inline)]
 pub use futures_lite::{future, io, pin, prelude, ready, stream};
 pub use gort_macros::{main, test};
@@ -29,6 +30,8 @@ pub mod gc;
 #[cfg(feature = "hyper")]
 pub mod hyper;
 pub mod net;
+#[cfg(feature = "stacker")]
+pub mod stack;
 pub mod task;
 pub mod time;
 
@@ -41,6 +44,7 @@ mod drive;
 mod entry;
 mod executor;
 mod facade;
+mod frame;
 #[cfg(feature = "futures")]
 mod futures;
 mod g;

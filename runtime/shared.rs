@@ -23,7 +23,7 @@ use crate::inject::{Batch, Inject};
 use crate::m::{self, M, MRef};
 use crate::p::{P, Ps};
 use crate::sysmon::{Limit, Stalls};
-use crate::{stop, sysmon, time, worker};
+use crate::{frame, stop, sysmon, time, worker};
 
 /// The state of a runtime. See the [module](self).
 pub(crate) struct Shared {
@@ -52,6 +52,7 @@ pub(crate) struct Shared {
     /// Threads that were wanted and not started because there were too many.
     pub(crate) at_thread_cap: AtomicU64,
     pub(crate) stalls: Stalls,
+    pub(crate) large_frames: frame::Told,
     limit: Mutex<Limit>,
     /// Ms that compute without a P because their goroutine is known for it.
     asides: AtomicUsize,
@@ -85,6 +86,7 @@ impl Shared {
             handoffs: AtomicU64::new(0),
             at_thread_cap: AtomicU64::new(0),
             stalls: Stalls::default(),
+            large_frames: frame::Told::default(),
             limit: Mutex::default(),
             asides: AtomicUsize::new(0),
             me: me.clone(),

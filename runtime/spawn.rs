@@ -4,7 +4,8 @@ use std::panic::Location;
 
 use async_task::Task;
 
-use crate::g::body::{self, Body, Life};
+use crate::frame::{self, LARGE};
+use crate::g::body::{self, Body, Boxed, Life};
 use crate::g::{Birth, G, free};
 use crate::m::{self, Here};
 use crate::shared::Shared;
@@ -31,12 +32,26 @@ pub(crate) struct Recorded {
 /// The first promise of [`body::task`].
 #[inline(always)]
 pub(crate) unsafe fn spawn<B: Body>(rt: &Shared, origin: Origin, body: B) -> Task<B::Output> {
+    if const { B::FRAME > LARGE } {
+        frame::tell(rt, origin.at, B::FRAME);
+        // SAFETY: the caller's promise.
+        return unsafe { spawn_as_it_is(rt, origin, Boxed::new(body)) };
+    }
+    // SAFETY: as above.
+    unsafe { spawn_as_it_is(rt, origin, body) }
+}
+
+/// # Safety
+///
+/// As for [`spawn`].
+#[inline(always)]
+unsafe fn spawn_as_it_is<B: Body>(rt: &Shared, origin: Origin, body: B) -> Task<B::Output> {
     m::with_here(|here| {
         let unborn = match origin.name {
             None => Life::unborn(origin.at, parent(here)),
             Some(_) => None,
         };
-        let life = unborn.unwrap_or_else(|| Life::born(record(rt, here, origin).g));
+        let life = unborn.unwrap_or_else(|| Life::born(record(rt, here, origin, B::FRAME).g));
         // SAFETY: the caller's promise.
         unsafe { start(rt, here, life, body) }
     })
@@ -53,8 +68,26 @@ pub(crate) unsafe fn spawn_recorded<B: Body>(
     origin: Origin,
     body: B,
 ) -> (Recorded, Task<B::Output>) {
+    if const { B::FRAME > LARGE } {
+        frame::tell(rt, origin.at, B::FRAME);
+        // SAFETY: the caller's promise.
+        return unsafe { spawn_recorded_as_it_is(rt, origin, Boxed::new(body)) };
+    }
+    // SAFETY: as above.
+    unsafe { spawn_recorded_as_it_is(rt, origin, body) }
+}
+
+/// # Safety
+///
+/// As for [`spawn`].
+#[inline(always)]
+unsafe fn spawn_recorded_as_it_is<B: Body>(
+    rt: &Shared,
+    origin: Origin,
+    body: B,
+) -> (Recorded, Task<B::Output>) {
     m::with_here(|here| {
-        let recorded = record(rt, here, origin);
+        let recorded = record(rt, here, origin, B::FRAME);
         // SAFETY: the caller's promise.
         let task = unsafe { start(rt, here, Life::born(recorded.g), body) };
         (recorded, task)
@@ -66,7 +99,7 @@ fn parent(here: Option<Here<'_>>) -> u64 {
     here.and_then(Here::cur).map_or(0, G::id)
 }
 
-fn record(rt: &Shared, here: Option<Here<'_>>, origin: Origin) -> Recorded {
+fn record(rt: &Shared, here: Option<Here<'_>>, origin: Origin, frame: usize) -> Recorded {
     let (g, id) = match here {
         Some(here) => (here.free_records().take(), here.new_id()),
         None => (free::take_shared(), m::new_ids(1).0),
@@ -74,6 +107,7 @@ fn record(rt: &Shared, here: Option<Here<'_>>, origin: Origin) -> Recorded {
     let birth = Birth {
         id,
         parent: parent(here),
+        frame,
         at: origin.at,
         name: origin.name,
     };

@@ -191,6 +191,7 @@ pub struct Info {
     waits_at: Option<&'static Location<'static>>,
     waiting_for: Duration,
     polls: u32,
+    frame: usize,
 }
 
 impl Info {
@@ -211,6 +212,7 @@ impl Info {
                 _ => Duration::ZERO,
             },
             polls: g.polls(),
+            frame: g.frame(),
         }
     }
 
@@ -266,6 +268,12 @@ impl Info {
     #[must_use]
     pub fn polls(&self) -> u32 {
         self.polls
+    }
+
+    /// Returns the size of its future in bytes: what it keeps from one poll to the next, but for what that has on the heap.
+    #[must_use]
+    pub fn frame_bytes(&self) -> usize {
+        self.frame
     }
 }
 

@@ -20,6 +20,9 @@ use crate::{panic, sysmon};
 pub(crate) trait Body {
     type Output;
 
+    /// The size of the user's future.
+    const FRAME: usize;
+
     fn poll(self: Pin<&mut Self>, g: &'static G, cx: &mut Context<'_>) -> Poll<Self::Output>;
 
     /// Called once, when the first poll has returned `Pending` and the goroutine can be reached by others.
@@ -42,6 +45,8 @@ impl<F> Plain<F> {
 
 impl<F: Future> Body for Plain<F> {
     type Output = F::Output;
+
+    const FRAME: usize = size_of::<F>();
 
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, g: &'static G, cx: &mut Context<'_>) -> Poll<F::Output> {
@@ -74,6 +79,8 @@ impl<F> Joinable<F> {
 impl<F: Future> Body for Joinable<F> {
     type Output = Result<F::Output, JoinError>;
 
+    const FRAME: usize = size_of::<F>();
+
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, g: &'static G, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if g.is_aborted() {
@@ -98,6 +105,29 @@ impl<F: Future> Body for Joinable<F> {
             return Poll::Ready(Err(JoinError::aborted(g.id())));
         }
         Poll::Pending
+    }
+}
+
+/// A body that is too [large](crate::frame) to be passed on by value.
+pub(crate) struct Boxed<B>(Pin<Box<B>>);
+
+impl<B> Boxed<B> {
+    pub(crate) fn new(body: B) -> Self {
+        Self(Box::pin(body))
+    }
+}
+
+impl<B: Body> Body for Boxed<B> {
+    type Output = B::Output;
+
+    const FRAME: usize = B::FRAME;
+
+    fn poll(mut self: Pin<&mut Self>, g: &'static G, cx: &mut Context<'_>) -> Poll<B::Output> {
+        self.0.as_mut().poll(g, cx)
+    }
+
+    fn armed(mut self: Pin<&mut Self>, g: &'static G) -> Poll<B::Output> {
+        self.0.as_mut().armed(g)
     }
 }
 
@@ -127,7 +157,7 @@ impl<B: Body> Goroutine<B> {
     #[inline(always)]
     fn poll_here(self: Pin<&mut Self>, here: Here<'_>, cx: &mut Context<'_>) -> Poll<B::Output> {
         let this = self.project();
-        let g = this.life.g(here);
+        let g = this.life.g(here, B::FRAME);
         here.set_cur(g);
         let aside = (g.habit() != Habit::None).then(|| here.step_aside(g));
         g.begin_poll(cx.waker());
@@ -199,7 +229,7 @@ impl Life {
     }
 
     #[inline(always)]
-    fn g(&mut self, here: Here<'_>) -> &'static G {
+    fn g(&mut self, here: Here<'_>, frame: usize) -> &'static G {
         if let Some(g) = self.recorded() {
             return g;
         }
@@ -208,6 +238,7 @@ impl Life {
         let birth = Birth {
             id: here.new_id(),
             parent,
+            frame,
             at,
             name: None,
         };
