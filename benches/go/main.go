@@ -70,6 +70,13 @@ var cases = map[string]func(cx) (figures, error){
 	"block_echo":     func(c cx) (figures, error) { return stuckEcho(c, block) },
 	"block_tick":     func(c cx) (figures, error) { return stuckTick(c, block) },
 	"hog_echo":       func(c cx) (figures, error) { return stuckEcho(c, hog) },
+	"gc_bintrees":    gcBintrees,
+	"gc_fifo":        gcFifo,
+	"gc_slots":       gcSlots,
+	"gc_table":       gcTable,
+	"gc_stack":       gcStack,
+	"gc_cycles":      gcCycles,
+	"gc_latency":     gcLatency,
 	"hog_tick":       func(c cx) (figures, error) { return stuckTick(c, hog) },
 }
 

@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::adapters;
-use crate::cases::{CASES, Case, Family, Scale, find};
+use crate::cases::{CASES, Case, Family, Scale, find, heap};
 use crate::go;
 
 /// What `--help` prints.
@@ -55,7 +55,8 @@ pub(crate) enum Request {
 
 /// Returns the names that `--peers` accepts.
 pub(crate) fn peer_names() -> Vec<&'static str> {
-    adapters::NAMES.iter().copied().chain([go::NAME]).collect()
+    let names = adapters::NAMES.iter().chain(heap::NAMES).copied();
+    names.chain([go::NAME]).collect()
 }
 
 /// The options as given, before defaults.

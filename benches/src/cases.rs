@@ -15,6 +15,7 @@ mod catalogue;
 mod channels;
 mod echo;
 mod fork;
+pub(crate) mod heap;
 mod http;
 mod locks;
 mod memory;
@@ -97,17 +98,20 @@ pub(crate) enum Family {
     Net,
     /// What others get while workers are stuck.
     HandOff,
+    /// Memory that threads share.
+    Heap,
 }
 
 impl Family {
     /// Every family.
-    pub(crate) const ALL: [Family; 6] = [
+    pub(crate) const ALL: [Family; 7] = [
         Family::Scheduler,
         Family::Sync,
         Family::Time,
         Family::Memory,
         Family::Net,
         Family::HandOff,
+        Family::Heap,
     ];
 
     /// Returns the name on the command line.
@@ -119,6 +123,7 @@ impl Family {
             Family::Memory => "memory",
             Family::Net => "net",
             Family::HandOff => "hand-off",
+            Family::Heap => "heap",
         }
     }
 }
@@ -140,6 +145,8 @@ pub(crate) struct Case {
     pub(crate) quick: bool,
     /// Whether the Go program knows it.
     pub(crate) go: bool,
+    /// The heaps of this program that it compares in the place of runtimes; none for a case of tasks.
+    pub(crate) heaps: &'static [&'static str],
     /// What it does, in a line.
     pub(crate) summary: &'static str,
 }

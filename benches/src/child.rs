@@ -93,11 +93,18 @@ fn run(order: Order<'_>) -> Verdict {
         size: case.sizes.at(scale),
         scale,
     };
+    if !case.heaps.is_empty() {
+        return cases::heap::run(case, runtime, cx);
+    }
     match runtime {
         Tokio::NAME => cases::run::<Tokio>(case, cx),
         Smol::NAME => cases::run::<Smol>(case, cx),
         AsyncExecutor::NAME => cases::run::<AsyncExecutor>(case, cx),
         Gort::NAME => cases::run::<Gort>(case, cx),
+        heap if cases::heap::NAMES.contains(&heap) => {
+            let reason = format!("`{heap}` runs no tasks");
+            Err(Failure::Skip(reason))
+        }
         other => Err(Failure::Wrong(format!("there is no runtime `{other}`"))),
     }
 }

@@ -6,8 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::adapters::smol;
-use crate::args::Args;
+use crate::adapters::{NAMES, smol};
+use crate::args::{Args, peer_names};
 use crate::cases::{Case, Failure, Verdict};
 use crate::child::{self, Order};
 use crate::figures::{Figure, Figures};
@@ -56,7 +56,8 @@ impl Peers {
             }
             other => other?,
         };
-        let names = asked.unwrap_or(crate::adapters::NAMES).iter().copied();
+        let all = peer_names();
+        let names = asked.unwrap_or(&all).iter().copied();
         let names = names
             .filter(|name| *name != go::NAME)
             .chain(go.is_some().then_some(go::NAME));
@@ -66,12 +67,16 @@ impl Peers {
         })
     }
 
-    /// Returns the runtimes that know the case.
+    /// Returns the runtimes, or heaps, that know the case.
     fn for_case(&self, case: &Case) -> Vec<&'static str> {
         self.names
             .iter()
             .copied()
-            .filter(|name| case.go || *name != go::NAME)
+            .filter(|name| match *name {
+                go::NAME => case.go,
+                name if case.heaps.is_empty() => NAMES.contains(&name),
+                name => case.heaps.contains(&name),
+            })
             .collect()
     }
 }

@@ -43,6 +43,14 @@ pub(crate) enum Figure {
     P50Us,
     /// All but one in a hundred operations took at most this long.
     P99Us,
+    /// All but one in a thousand operations took at most this long.
+    P999Us,
+    /// All but one in ten thousand operations took at most this long.
+    P9999Us,
+    /// The longest operation took this long.
+    WorstUs,
+    /// Operations that took longer than 100 us.
+    Over100Us,
     /// Half of the sleeps ended at most this late.
     LateP50Us,
     /// All but one in a hundred sleeps ended at most this late.
@@ -63,7 +71,7 @@ pub(crate) enum Figure {
 
 impl Figure {
     /// Every figure, in the order of the columns.
-    pub(crate) const ALL: [Figure; 16] = [
+    pub(crate) const ALL: [Figure; 20] = [
         Figure::NsPerOp,
         Figure::OpsPerS,
         Figure::BytesPerTask,
@@ -73,6 +81,10 @@ impl Figure {
         Figure::CpuNsPerOp,
         Figure::P50Us,
         Figure::P99Us,
+        Figure::P999Us,
+        Figure::P9999Us,
+        Figure::WorstUs,
+        Figure::Over100Us,
         Figure::LateP50Us,
         Figure::LateP99Us,
         Figure::AllocsPerOp,
@@ -93,6 +105,10 @@ impl Figure {
             Figure::CpuUsPerWake => "cpu_us_per_wake",
             Figure::P50Us => "p50_us",
             Figure::P99Us => "p99_us",
+            Figure::P999Us => "p99.9_us",
+            Figure::P9999Us => "p99.99_us",
+            Figure::WorstUs => "worst_us",
+            Figure::Over100Us => "over_100_us",
             Figure::LateP50Us => "late_p50_us",
             Figure::LateP99Us => "late_p99_us",
             Figure::BytesPerTask => "bytes_per_task",
@@ -117,9 +133,13 @@ impl Figure {
             Figure::CpuS => "s",
             Figure::CpuUsPerS => "us/s",
             Figure::CpuUsPerWake => "us",
-            Figure::P50Us | Figure::P99Us | Figure::LateP50Us | Figure::LateP99Us => "us",
+            Figure::P50Us | Figure::P99Us | Figure::P999Us | Figure::P9999Us | Figure::WorstUs => {
+                "us"
+            }
+            Figure::LateP50Us | Figure::LateP99Us => "us",
             Figure::BytesPerTask => "B",
             Figure::AllocsPerOp
+            | Figure::Over100Us
             | Figure::CswVoluntary
             | Figure::CswInvoluntary
             | Figure::Threads => "count",
@@ -138,6 +158,10 @@ impl Figure {
             Figure::CpuUsPerWake => "cpu us/wake",
             Figure::P50Us => "p50 us",
             Figure::P99Us => "p99 us",
+            Figure::P999Us => "p99.9 us",
+            Figure::P9999Us => "p99.99 us",
+            Figure::WorstUs => "worst us",
+            Figure::Over100Us => "> 100 us",
             Figure::LateP50Us => "late p50 us",
             Figure::LateP99Us => "late p99 us",
             Figure::BytesPerTask => "B/task",

@@ -116,5 +116,8 @@ fn list() -> String {
         .collect();
     text.push_str(&format!("\nfamilies: {}\n", families.join(", ")));
     text.push_str(&format!("runtimes: {}\n", args::peer_names().join(", ")));
+    let heaps = [cases::heap::GORT].iter().chain(cases::heap::NAMES);
+    let heaps: Vec<_> = heaps.copied().chain([go::NAME]).collect();
+    text.push_str(&format!("heaps: {}\n", heaps.join(", ")));
     text
 }

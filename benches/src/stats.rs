@@ -47,6 +47,73 @@ pub(crate) fn percentile(values: &mut [u32], percent: f64) -> u32 {
     values.get(rank.saturating_sub(1)).copied().unwrap_or(0)
 }
 
+/// Counts of values by size, exact to three per cent, in a memory that does not grow.
+pub(crate) struct Histogram {
+    counts: Vec<u64>,
+    len: u64,
+    max: u64,
+}
+
+impl Histogram {
+    /// Values below twice this have a bucket of their own; above, each doubling is divided into so many.
+    const PARTS: u64 = 32;
+
+    /// Creates an empty histogram.
+    pub(crate) fn new() -> Histogram {
+        let buckets = Self::bucket(u64::MAX) + 1;
+        Histogram {
+            counts: vec![0; buckets],
+            len: 0,
+            max: 0,
+        }
+    }
+
+    fn bucket(value: u64) -> usize {
+        let doublings = (value / Self::PARTS).max(1).ilog2();
+        (u64::from(doublings) * Self::PARTS + (value >> doublings)) as usize
+    }
+
+    /// Adds a value.
+    pub(crate) fn add(&mut self, value: u64) {
+        self.counts[Self::bucket(value)] += 1;
+        self.len += 1;
+        self.max = self.max.max(value);
+    }
+
+    /// Adds the values of another one.
+    pub(crate) fn merge(&mut self, other: &Histogram) {
+        let pairs = self.counts.iter_mut().zip(&other.counts);
+        pairs.for_each(|(count, other)| *count += other);
+        self.len += other.len;
+        self.max = self.max.max(other.max);
+    }
+
+    /// Returns how many values there are.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Returns how many values are in buckets above that of `value`.
+    pub(crate) fn above(&self, value: u64) -> u64 {
+        self.counts[Self::bucket(value) + 1..].iter().sum()
+    }
+
+    /// Returns the value that `percent` per cent of the values do not exceed: the largest of its bucket, or of all.
+    pub(crate) fn percentile(&self, percent: f64) -> u64 {
+        let rank = (self.len as f64 * percent / 100.0).ceil() as u64;
+        let mut seen = 0;
+        let reached = self.counts.iter().position(|count| {
+            seen += count;
+            seen >= rank
+        });
+        let bucket = reached.unwrap_or(0) as u64;
+        let doublings = (bucket / Self::PARTS).saturating_sub(1);
+        let parts = u128::from(bucket - doublings * Self::PARTS + 1);
+        let largest = (parts << doublings) - 1;
+        u64::try_from(largest).unwrap_or(u64::MAX).min(self.max)
+    }
+}
+
 /// Returns the geometric mean, or `None` of nothing.
 pub(crate) fn geometric_mean(values: &[f64]) -> Option<f64> {
     let logs: f64 = values.iter().map(|value| value.ln()).sum();
@@ -74,6 +141,29 @@ mod tests {
     #[test]
     fn the_median_of_an_even_sample_lies_between_the_middle_two() {
         assert_eq!(Summary::of(&[4.0, 1.0, 2.0, 8.0]).unwrap().median, 3.0);
+    }
+
+    #[test]
+    fn a_histogram_is_exact_for_small_values_and_close_for_large_ones() {
+        let mut histogram = Histogram::new();
+        (1..=50).for_each(|value| histogram.add(value));
+        assert_eq!(histogram.percentile(50.0), 25);
+        assert_eq!((histogram.above(40), histogram.len()), (10, 50));
+        for value in [64, 65, 1_000, 123_456_789, u64::MAX] {
+            let mut one = Histogram::new();
+            one.add(value / 2);
+            one.add(value);
+            assert_eq!(one.percentile(100.0), value);
+            let half = one.percentile(50.0);
+            assert!(
+                half >= value / 2 && half - value / 2 <= value / 2 / 32,
+                "{value}: {half}"
+            );
+        }
+        let mut all = Histogram::new();
+        all.add(7);
+        all.merge(&histogram);
+        assert_eq!((all.len(), all.percentile(100.0)), (51, 50));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The list of the cases; `full` is the size of the definition, the others trade precision for time.
 
+use super::heap::{ARC_AND_EPOCH, BOX_AND_ARC, JUST_ARC, JUST_BOX, JUST_EPOCH};
 use super::{Case, Family, Figure, Sizes};
 
 const fn sizes(full: u64, normal: u64, quick: u64, tiny: u64) -> Sizes {
@@ -27,6 +28,7 @@ const fn plain(
         reactor: false,
         quick,
         go: true,
+        heaps: &[],
         summary,
     }
 }
@@ -48,7 +50,22 @@ const fn driven(
         reactor: true,
         quick,
         go: true,
+        heaps: &[],
         summary,
+    }
+}
+
+/// A case of heaps, that Go knows too.
+const fn heap(
+    name: &'static str,
+    heaps: &'static [&'static str],
+    sizes: Sizes,
+    quick: bool,
+    summary: &'static str,
+) -> Case {
+    Case {
+        heaps,
+        ..plain(name, Family::Heap, sizes, quick, summary)
     }
 }
 
@@ -93,6 +110,17 @@ pub(crate) const CASES: &[Case] = &[
     driven("hog_tick", Family::HandOff, Figure::LateP99Us, sizes(3_000, 3_000, 1_000, 50), true, "a 1 ms ticker while every worker computes 50 ms per poll"),
     Case { go: false, ..plain("unblock", Family::HandOff, sizes(100_000, 100_000, 30_000, 1_000), true, "empty calls on the threads for blocking ones, 1,000 in flight") },
     Case { go: false, ..plain("unblock_seq", Family::HandOff, sizes(30_000, 30_000, 10_000, 100), false, "the same, one after the other") },
+    // The size is the depth of the greatest tree.
+    heap("gc_bintrees", BOX_AND_ARC, sizes(18, 18, 14, 6), true, "binary trees of depth 4, 8, ..., while one of the greatest depth is alive"),
+    heap("gc_fifo", BOX_AND_ARC, sizes(20_000_000, 6_000_000, 1_000_000, 2_000), true, "a queue of 1,000,000 nodes per mutator: push one, pop one"),
+    heap("gc_slots", BOX_AND_ARC, sizes(10_000_000, 4_000_000, 500_000, 2_000), false, "random replacement in a graph of 1,000,000 objects per mutator"),
+    heap("gc_table", ARC_AND_EPOCH, sizes(100_000_000, 40_000_000, 8_000_000, 10_000), true, "a table of 65,536 values that is read nine times, then changed"),
+    heap("gc_stack", JUST_EPOCH, sizes(20_000_000, 10_000_000, 2_000_000, 2_000), false, "a lock-free stack: push one, pop one"),
+    heap("gc_cycles", JUST_ARC, sizes(50_000_000, 20_000_000, 4_000_000, 2_000), false, "rings of ten nodes, made and dropped"),
+    // What these measure does not exist in Go.
+    Case { go: false, ..heap("gc_pin", JUST_EPOCH, sizes(200_000_000, 100_000_000, 20_000_000, 2_000), true, "pin and unpin") },
+    Case { go: false, ..heap("gc_root", JUST_ARC, sizes(100_000_000, 30_000_000, 5_000_000, 2_000), false, "clone and drop a root of one object that all share") },
+    Case { main: Figure::Over100Us, ..heap("gc_latency", JUST_BOX, sizes(10_000_000, 3_000_000, 500_000, 2_000), false, "a ring of 200,000 messages of 1 KiB, one mutator") },
 ];
 
 const fn plain_memory(name: &'static str, reactor: bool, summary: &'static str) -> Case {
@@ -104,6 +132,7 @@ const fn plain_memory(name: &'static str, reactor: bool, summary: &'static str) 
         reactor,
         quick: !reactor,
         go: true,
+        heaps: &[],
         summary,
     }
 }
