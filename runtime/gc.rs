@@ -24,9 +24,10 @@
 //! [`Trace`], or [`collections`].
 
 pub use gort_gc::{
-    Edge, FieldInfo, Gc, GraphFormat, Guard, Mutex, MutexGuard, Object, OnceCell, Root, RwLock,
-    RwLockReadGuard, RwLockWriteGuard, Slot, Static, Stats, Tracer, TypeInfo, TypeStats, collect,
-    collections, dump_graph, guide, heap_profile, pin, set_percent, stats, with,
+    Edge, External, FieldInfo, Gc, GraphFormat, Guard, Mutex, MutexGuard, Object, OnceCell, Report,
+    Root, RwLock, RwLockReadGuard, RwLockWriteGuard, Slot, Static, Stats, Tracer, TypeInfo,
+    TypeStats, collect, collections, dump_graph, guide, heap_profile, pin, set_gc_percent,
+    set_memory_limit, set_report_hook, stats, with,
 };
 
 #[doc(hidden)]

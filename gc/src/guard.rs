@@ -27,6 +27,11 @@ pub struct Guard {
 ///
 /// [`with`] does the same for the time of a closure, and cannot be forgotten.
 ///
+/// # Panics
+///
+/// Panics in a thread that uses the heap for the first time, if `GORT_GC`, `GORT_MEMLIMIT` or `GORT_GCTRACE` is set to what
+/// means nothing.
+///
 /// # Examples
 ///
 /// ```
@@ -44,6 +49,10 @@ pub fn pin() -> Guard {
 }
 
 /// Calls `f` with the current thread pinned.
+///
+/// # Panics
+///
+/// As [`pin`].
 ///
 /// # Examples
 ///

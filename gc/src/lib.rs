@@ -49,7 +49,9 @@
 //! * Objects die some time after they have become unreachable. Values are dropped on a thread of the collector, in no
 //!   particular order, and not at all at the end of the process. A type with edges cannot have a destructor; its fields can.
 //! * A guard that is held for long keeps memory from being reused, and nothing else. Hold none while waiting.
-//! * The heap grows to about twice of what is alive: see [`set_percent`].
+//! * The heap grows to about twice of what is alive: see [`set_gc_percent`] and [`set_memory_limit`]. Memory that objects own
+//!   outside the heap does not count, unless they hold an [`External`].
+//! * `GORT_GCTRACE=1` prints a line about each cycle; [`stats`], [`heap_profile`] and [`dump_graph`] tell more.
 //!
 //! [gort]: https://docs.rs/gort
 
@@ -61,6 +63,7 @@ pub mod guide;
 pub mod records;
 
 mod collector;
+mod control;
 mod epoch;
 mod fence;
 mod gc;
@@ -68,9 +71,12 @@ mod guard;
 mod local;
 mod lock;
 mod object;
+mod pacer;
 mod phase;
+mod report;
 mod root;
 mod seeded;
+mod settings;
 mod sight;
 #[cfg(test)]
 mod simulator;
@@ -78,12 +84,15 @@ mod slot;
 mod trace;
 mod tracer;
 
-pub use collector::{Stats, collect, set_percent, stats};
+pub use control::{Stats, collect, stats};
 pub use gc::{Edge, Gc};
 pub use gort_gc_derive::Trace;
 pub use guard::{Guard, pin, with};
 pub use lock::{Mutex, MutexGuard, OnceCell, RwLock, RwLockReadGuard, RwLockWriteGuard};
+pub use pacer::External;
+pub use report::{Report, set_report_hook};
 pub use root::Root;
+pub use settings::{set_gc_percent, set_memory_limit};
 pub use sight::{GraphFormat, TypeStats, dump_graph, heap_profile};
 pub use slot::Slot;
 pub use trace::{FieldInfo, Object, Static, Trace, TypeInfo};

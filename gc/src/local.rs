@@ -16,16 +16,18 @@
 use std::cell::{Cell, OnceCell};
 use std::panic::Location;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::collector;
 use crate::epoch::{Epoch, State};
 use crate::fence;
 use crate::object::{List, ObjectRef};
+use crate::pacer;
 use crate::phase::Word;
+use crate::report::{Report, report};
 use crate::root::Block;
+use crate::settings;
 
 /// The word of all threads. Written by the collector.
 #[cfg(not(gort_loom))]
@@ -34,11 +36,11 @@ static EPOCH: Epoch = Epoch::new();
 #[cfg(gort_loom)]
 static EPOCH: std::sync::LazyLock<Epoch> = std::sync::LazyLock::new(Epoch::new);
 
-/// Bytes that have been allocated since the collector looked last, without what is still in `Local::unreported`.
-static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
+/// A thread tells the pacer when it has allocated so many bytes. Thin air.
+pub(crate) const BATCH: usize = 32 * 1024;
 
-/// A thread adds to `ALLOCATED` when it has so many bytes. Thin air.
-const BATCH: usize = 32 * 1024;
+/// How long a thread waits in an outermost pin for one nap that it owes.
+const NAP: Duration = Duration::from_micros(100);
 
 /// All records.
 static REGISTER: Mutex<Vec<&'static Local>> = Mutex::new(Vec::new());
@@ -56,15 +58,21 @@ pub(crate) struct Local {
     errands: Cell<u8>,
     /// The block that the owner takes slots for roots from.
     pub(crate) root_block: Cell<Option<&'static Block>>,
-    /// Bytes allocated since they were last added to `ALLOCATED`.
+    /// Naps that the owner owes.
+    naps: Cell<usize>,
+    /// Bytes allocated that the pacer does not know of.
     unreported: Cell<usize>,
     in_use: AtomicBool,
+    /// The name of the owner.
+    name: Mutex<Option<String>>,
+    /// The word of the last pin that was reported because it did not end. The collector's.
+    reported: AtomicU64,
     pub(crate) grey: Mutex<Grey>,
     /// What the owner has allocated since the last sweep.
     pub(crate) objects: Mutex<List>,
 }
 
-/// Set if the next outermost pin is to wait a little. Cleared by it.
+/// Set if the owner owes naps.
 const THROTTLED: u8 = 1;
 /// Set for ever if pins of this process need a full fence.
 const FENCED: u8 = 2;
@@ -123,6 +131,7 @@ impl Local {
     #[cold]
     fn first() -> &'static Local {
         let local = Self::acquire();
+        *lock(&local.name) = std::thread::current().name().map(str::to_owned);
         let owned = OWNED.try_with(|owned| owned.set(Owned(local)).is_ok());
         local.set_errand(UNTIL_UNPINNED, owned != Ok(true));
         CURRENT.set(Some(local));
@@ -130,6 +139,7 @@ impl Local {
     }
 
     fn acquire() -> &'static Local {
+        settings::check();
         let mut register = lock(&REGISTER);
         // Acquire: pairs with the Release in `release`; the cells are ours after that.
         let free = register
@@ -144,8 +154,11 @@ impl Local {
             pins: Cell::new(0),
             errands: Cell::new(if fence::are_light() { 0 } else { FENCED }),
             root_block: Cell::new(None),
+            naps: Cell::new(0),
             unreported: Cell::new(0),
             in_use: AtomicBool::new(true),
+            name: Mutex::default(),
+            reported: AtomicU64::new(Word::NONE.0),
             grey: Mutex::default(),
             objects: Mutex::new(List::new()),
         }));
@@ -210,10 +223,11 @@ impl Local {
     #[cold]
     fn publish_slow(&self) {
         if self.errands.get() & THROTTLED != 0 {
-            self.set_errand(THROTTLED, false);
+            self.owe(self.naps.get() - 1);
             // Not pinned, so the collector goes on meanwhile.
             self.state.unpin();
-            std::thread::sleep(Duration::from_micros(100));
+            pacer::napped();
+            std::thread::sleep(NAP);
         }
         self.state.pin_fenced(&EPOCH);
     }
@@ -245,14 +259,39 @@ impl Local {
             return;
         }
         self.unreported.set(0);
-        // Relaxed: a number, not a message.
-        let allocated = ALLOCATED.fetch_add(unreported, Ordering::Relaxed) + unreported;
-        self.set_errand(THROTTLED, collector::after_allocation(allocated));
+        self.owe(pacer::count(unreported));
+    }
+
+    /// Lets the owner take so many naps, one in each of the next outermost pins, whatever it has owed before.
+    pub(crate) fn owe(&self, naps: usize) {
+        self.naps.set(naps);
+        self.set_errand(THROTTLED, naps > 0);
     }
 
     /// The word that the owner is pinned with.
     pub(crate) fn pinned_with(&self) -> Option<Word> {
         self.state.get()
+    }
+
+    /// Reports the owner's pin if it has a word before `word`, unless that has been done.
+    pub(crate) fn report_pin_before(&self, word: Word, waited: Duration) {
+        let Some(pinned) = self.pinned_with().filter(|pinned| *pinned < word) else {
+            return;
+        };
+        // Relaxed: for reports, and the collector's alone.
+        if self.reported.swap(pinned.0, Ordering::Relaxed) == pinned.0 {
+            return;
+        }
+        let thread = lock(&self.name).clone();
+        // Relaxed: for reports. A pin that ends now may show the site of the next.
+        let site = self.site.load(Ordering::Relaxed);
+        // SAFETY: null, or from a reference that lives for ever.
+        let site = unsafe { site.as_ref() };
+        report(Report::StalledGuard {
+            thread,
+            site,
+            waited,
+        });
     }
 
     /// Shades an object for the owner: the collector will trace it in this cycle.
@@ -314,10 +353,4 @@ pub(crate) fn word() -> Word {
 /// Goes on to the next word. Whoever pins after this either has it, or is seen by the caller with an older one.
 pub(crate) fn advance(word: Word) {
     EPOCH.advance(word);
-}
-
-/// Bytes that have been allocated since the last call, nearly.
-pub(crate) fn take_allocated() -> usize {
-    // Relaxed: a number, not a message.
-    ALLOCATED.swap(0, Ordering::Relaxed)
 }

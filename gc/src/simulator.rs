@@ -14,15 +14,21 @@
 //! accesses.
 
 use std::collections::HashSet;
-use std::sync::Mutex as StdMutex;
+use std::sync::{Mutex as StdMutex, MutexGuard as StdMutexGuard};
 
 use crate::collector::{Cycle, Step, for_each_object};
 use crate::local::{Local, lock};
 use crate::seeded::{bug, with_bug};
-use crate::{Edge, Gc, Guard, Mutex, MutexGuard, Root, Trace, pin, with};
+use crate::{Edge, Gc, Guard, Mutex, MutexGuard, Root, Trace, pin, set_gc_percent, with};
 
 /// Tests that use the heap take turns: with a bug at work nobody else's objects are safe.
 pub(crate) static ALONE: StdMutex<()> = StdMutex::new(());
+
+/// No cycles but those of the test.
+fn alone() -> StdMutexGuard<'static, ()> {
+    set_gc_percent(None);
+    lock(&ALONE)
+}
 
 const MUTATORS: usize = 3;
 const HANDS: usize = 3;
@@ -337,7 +343,7 @@ fn finish(mut cycle: Cycle) {
         match cycle.step() {
             Step::Went => {}
             // Somebody else's test may be pinned.
-            Step::Waits => std::thread::yield_now(),
+            Step::Waits(_) => std::thread::yield_now(),
             Step::Marked => break,
         }
     }
@@ -376,13 +382,13 @@ fn rounds(n: u64) -> u64 {
 
 #[test]
 fn no_order_of_steps_frees_what_can_be_reached() {
-    let _alone = lock(&ALONE);
+    let _alone = alone();
     assert!(!loses(None, rounds(5_000), 400));
 }
 
 #[test]
 fn each_rule_of_the_protocol_is_needed() {
-    let _alone = lock(&ALONE);
+    let _alone = alone();
     let found = BUGS.map(|bug| (bug, loses(Some(bug), 400_000, 1_200)));
     let missed: Vec<_> = found.iter().filter(|(_, lost)| !lost).collect();
     assert!(missed.is_empty(), "not found: {missed:?}");
@@ -423,7 +429,7 @@ fn a_late_pin_takes_a_mark_back() -> bool {
     let late = late.act(pin);
     cycle.finish();
     let mut cycle = Cycle::new();
-    let lost = if let Step::Waits = cycle.step() {
+    let lost = if let Step::Waits(_) = cycle.step() {
         drop(late);
         false
     } else {
@@ -450,7 +456,7 @@ fn a_late_pin_takes_a_mark_back() -> bool {
 
 #[test]
 fn no_two_cycles_mark_at_a_time() {
-    let _alone = lock(&ALONE);
+    let _alone = alone();
     assert!(!a_late_pin_takes_a_mark_back());
     let bug = Some("two cycles mark at a time");
     assert!(with_bug(bug, a_late_pin_takes_a_mark_back));

@@ -1,0 +1,317 @@
+//! The collector's thread: when it runs a cycle, whom it tells, and what it counts.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use std::{process, thread};
+
+use crate::collector::{Cycle, Step, Wait};
+use crate::local::{Local, lock};
+use crate::phase::{Phase, Word};
+use crate::report::{self, Report, report};
+use crate::{pacer, settings};
+
+/// A cycle begins if there has been none for so long, and anything has been allocated. From Go.
+const PERIOD: Duration = Duration::from_secs(120);
+
+/// A pin that the collector waits for is reported after this time. Thin air.
+const STALLED: Duration = Duration::from_millis(100);
+
+/// Set if a cycle has been asked for by an allocation, or goes on.
+static REQUESTED: AtomicBool = AtomicBool::new(false);
+
+static CONTROL: Mutex<Control> = Mutex::new(Control {
+    running: false,
+    wanted: 0,
+    begun: 0,
+    finished: 0,
+    last: Stats::NONE,
+});
+
+/// Signalled when a cycle is wanted.
+static WANTED: Condvar = Condvar::new();
+
+/// Signalled when a cycle is finished.
+static FINISHED: Condvar = Condvar::new();
+
+struct Control {
+    /// Whether there is a collector thread.
+    running: bool,
+    /// The number of the cycle that somebody waits for.
+    wanted: u64,
+    begun: u64,
+    finished: u64,
+    last: Stats,
+}
+
+/// What the last cycle of the collector has found, and what all of them have cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Cycles since the program began.
+    pub cycles: u64,
+    /// Objects that the last cycle has left.
+    pub live_objects: usize,
+    /// Their bytes, with headers, without what they own outside the heap.
+    pub live_bytes: usize,
+    /// Objects that the last cycle has freed, or given to the thread that drops them.
+    pub freed_objects: usize,
+    /// Their bytes.
+    pub freed_bytes: usize,
+    /// Bytes that [`External`](crate::External)s stand for now.
+    pub external_bytes: usize,
+    /// Bytes that the heap may grow to now, with the external ones, before a cycle should have ended.
+    pub goal_bytes: usize,
+    /// Whether the memory limit has set the goal, and not the percentage.
+    pub limited: bool,
+    /// How long the last cycle took, from beginning to end; nobody was stopped meanwhile.
+    pub duration: Duration,
+    /// How long it did nothing but wait for guards before it could mark. Part of `duration`.
+    pub first_wait: Duration,
+    /// How long it did nothing but wait for guards before it could end marking. Part of `duration`.
+    pub second_wait: Duration,
+    /// How long it swept. Part of `duration`.
+    pub sweeping: Duration,
+    /// How often an object was put off because a lock in it was held.
+    pub deferred: usize,
+    /// How long all cycles took.
+    pub collecting: Duration,
+    /// How often a thread has waited 100 us in an outermost pin because it allocated faster than memory was found.
+    pub naps: u64,
+}
+
+impl Stats {
+    /// Before the first cycle.
+    pub(crate) const NONE: Stats = Stats {
+        cycles: 0,
+        live_objects: 0,
+        live_bytes: 0,
+        freed_objects: 0,
+        freed_bytes: 0,
+        external_bytes: 0,
+        goal_bytes: 0,
+        limited: false,
+        duration: Duration::ZERO,
+        first_wait: Duration::ZERO,
+        second_wait: Duration::ZERO,
+        sweeping: Duration::ZERO,
+        deferred: 0,
+        collecting: Duration::ZERO,
+        naps: 0,
+    };
+
+    /// With what is known now.
+    fn now(self) -> Self {
+        Self {
+            external_bytes: pacer::external(),
+            goal_bytes: pacer::goal(),
+            limited: settings::limits().memory == Some(pacer::goal()),
+            naps: pacer::naps(),
+            ..self
+        }
+    }
+}
+
+/// Collects what is unreachable, and returns when that is done.
+///
+/// What becomes unreachable while a cycle is going on may survive it, so after dropping the last root of something call this
+/// twice to be sure. Values with destructors are dropped on another thread, some time after this returns.
+///
+/// A program need not call this: the collector runs by itself, when as much has been allocated as the last cycle has left.
+///
+/// # Panics
+///
+/// Panics if the current thread is pinned, because the collector waits for pins: drop all guards before.
+#[track_caller]
+pub fn collect() -> Stats {
+    assert!(
+        !Local::is_pinned(),
+        "`collect` on a thread that is pinned would wait for itself; drop all guards before"
+    );
+    settings::check();
+    let mut control = lock(&CONTROL);
+    let awaited = control.want();
+    while control.finished < awaited {
+        control = FINISHED
+            .wait(control)
+            .unwrap_or_else(PoisonError::into_inner);
+    }
+    control.last.now()
+}
+
+/// Returns what the last cycle has found.
+///
+/// # Panics
+///
+/// Panics if the value of `GORT_GC`, `GORT_MEMLIMIT` or `GORT_GCTRACE` means nothing.
+#[must_use]
+pub fn stats() -> Stats {
+    settings::check();
+    let last = lock(&CONTROL).last;
+    last.now()
+}
+
+/// Starts a cycle, unless one goes on.
+pub(crate) fn request() {
+    // Relaxed: the lock below orders what matters.
+    if !REQUESTED.swap(true, Ordering::Relaxed) {
+        lock(&CONTROL).want();
+    }
+}
+
+impl Control {
+    /// Asks for a cycle that begins after this, and returns its number.
+    fn want(&mut self) -> u64 {
+        let number = self.begun + 1;
+        self.wanted = self.wanted.max(number);
+        if !self.running {
+            self.running = true;
+            let builder = thread::Builder::new().name("gort-gc".to_owned());
+            builder
+                .spawn(run)
+                .expect("the collector's thread can be created");
+        }
+        WANTED.notify_one();
+        number
+    }
+}
+
+/// The collector's thread.
+fn run() {
+    // No part of this may unwind: half a cycle would free what is alive.
+    let _abort = AbortOnUnwind;
+    let mut exceeded = None;
+    loop {
+        let before = wait();
+        // Relaxed: allocations from here on are for the next cycle.
+        REQUESTED.store(true, Ordering::Relaxed);
+        let stats = collect_once(before);
+        exceeded = exceeded_limit(exceeded, &stats);
+        // Relaxed: as above. The trigger is set.
+        REQUESTED.store(false, Ordering::Relaxed);
+        let mut control = lock(&CONTROL);
+        control.finished += 1;
+        control.last = stats;
+        FINISHED.notify_all();
+    }
+}
+
+/// Waits until a cycle is wanted, begins it, and returns what the last one has found.
+fn wait() -> Stats {
+    let mut control = lock(&CONTROL);
+    while control.wanted <= control.finished {
+        let (guard, timeout) = WANTED
+            .wait_timeout(control, PERIOD)
+            .unwrap_or_else(PoisonError::into_inner);
+        control = guard;
+        let is_off = settings::limits().percent.is_none();
+        if timeout.timed_out() && pacer::allocated() > 0 && !is_off {
+            break;
+        }
+    }
+    control.begun += 1;
+    control.wanted = control.wanted.max(control.begun);
+    control.last
+}
+
+/// Runs a cycle, and sets the goal for the next one.
+fn collect_once(before: Stats) -> Stats {
+    let (start, heap, allocated) = (Instant::now(), pacer::heap(), pacer::allocated());
+    let mut waits = Waits::default();
+    let mut cycle = Cycle::new();
+    loop {
+        match cycle.step() {
+            Step::Went => {}
+            Step::Waits(wait) => waits.nap(wait),
+            Step::Marked => break,
+        }
+    }
+    let (end, heap_end, sweep) = (pacer::allocated(), pacer::heap(), Instant::now());
+    let found = cycle.finish();
+    let duration = start.elapsed();
+    pacer::cycle_ended(found.live_bytes, allocated, end, duration);
+    let stats = Stats {
+        cycles: before.cycles + 1,
+        duration,
+        first_wait: waits.first,
+        second_wait: waits.second,
+        sweeping: sweep.elapsed(),
+        collecting: before.collecting + duration,
+        ..found
+    };
+    let stats = stats.now();
+    report::trace(&stats, heap, heap_end);
+    stats
+}
+
+/// Returns the limit if more is alive than it allows, and reports that if it is new.
+fn exceeded_limit(before: Option<usize>, stats: &Stats) -> Option<usize> {
+    let live = stats.live_bytes + stats.external_bytes;
+    let limit = settings::limits().memory.filter(|limit| live > *limit)?;
+    if before != Some(limit) {
+        report(Report::OverLimit { live, limit });
+    }
+    Some(limit)
+}
+
+struct AbortOnUnwind;
+
+impl Drop for AbortOnUnwind {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!(
+                "gort-gc: a panic in `Trace`, or in the collector; what is alive is not known any more"
+            );
+            process::abort();
+        }
+    }
+}
+
+/// The waits of a cycle.
+#[derive(Default)]
+struct Waits {
+    first: Duration,
+    second: Duration,
+    /// The pins that are waited for, since when, and how many naps ago that was.
+    pins: Option<(Word, Instant)>,
+    naps: u64,
+}
+
+impl Waits {
+    /// Takes a nap; they become longer.
+    fn nap(&mut self, wait: Wait) {
+        let begin = Instant::now();
+        self.naps += 1;
+        match self.naps {
+            ..50 => std::hint::spin_loop(),
+            50..100 => thread::yield_now(),
+            _ => thread::sleep(Duration::from_micros(10 * (self.naps - 99).min(100))),
+        }
+        if let Wait::Pins(before) = wait {
+            let nap = begin.elapsed();
+            match before.phase() {
+                Phase::Idle | Phase::Arm => self.first += nap,
+                Phase::Mark1 | Phase::Mark2 => self.second += nap,
+            }
+            self.waited_for_pins(before, begin);
+        }
+    }
+
+    /// Reports those who have not unpinned for long. Between two naps the cycle may have done something else.
+    fn waited_for_pins(&mut self, before: Word, now: Instant) {
+        match self.pins {
+            Some((word, since)) if word == before => {
+                let waited = now - since;
+                if waited >= STALLED {
+                    let all = Local::all().clone();
+                    all.iter()
+                        .for_each(|local| local.report_pin_before(before, waited));
+                }
+            }
+            _ => {
+                self.pins = Some((before, now));
+                self.naps = 0;
+            }
+        }
+    }
+}
