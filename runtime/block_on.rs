@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use gort_net::Reactor;
+use gort_net::{DriverIntent, Reactor};
 
 use crate::m::{self, M};
 use crate::park::Parker;
 use crate::sched::Root;
 use crate::shared::Shared;
-use crate::{drive, handle, time, worker};
+use crate::{drive, handle, sysmon, time, worker};
 
 /// Runs a future on the calling thread until it ends.
 ///
@@ -93,16 +93,36 @@ fn run<F: Future>(sleeper: &Sleeper, future: F) -> F::Output {
     let mut future = pin!(future);
     let mut cx = Context::from_waker(&sleeper.waker);
     let mut wakers = Vec::new();
-    let mut intent = None;
+    let mut driving = None;
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
             return output;
         }
-        if intent.is_none() {
-            // Tells the reactor's thread of last resort, if there is one, that this thread drives.
-            intent = Reactor::get().ok().map(Reactor::enter_driver);
-        }
+        driving.get_or_insert_with(Driving::begin);
         sleep(&sleeper.thread.parker, &mut wakers);
+    }
+}
+
+/// A thread that drives the reactor when it sleeps.
+struct Driving {
+    /// Tells the reactor's thread of last resort, if there is one.
+    _intent: Option<DriverIntent<'static>>,
+}
+
+impl Driving {
+    fn begin() -> Self {
+        Self {
+            _intent: Reactor::get().ok().map(Reactor::enter_driver),
+        }
+    }
+}
+
+impl Drop for Driving {
+    fn drop(&mut self) {
+        // Others may have armed timers that this thread was to watch.
+        if !handle::any_has_threads() && time::next_deadline() != time::NEVER {
+            sysmon::ensure();
+        }
     }
 }
 
@@ -164,7 +184,7 @@ impl Drop for Leave<'_> {
     fn drop(&mut self) {
         self.0.thread_ended(self.1);
         // The reactor may have lost its driver.
-        crate::sysmon::ensure();
+        sysmon::ensure();
     }
 }
 

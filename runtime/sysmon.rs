@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 use gort_net::Reactor;
 
 use crate::shared::Shared;
-use crate::time;
+use crate::{drive, time};
 use round::Round;
 
 pub(crate) use limit::Limit;
@@ -187,10 +187,15 @@ impl Monitor {
         ASLEEP.store(true, Ordering::SeqCst);
         fence(Ordering::SeqCst);
         if all_idle(&self.living()) {
-            // Timers are the driver's to watch; if there is none, ours.
-            let limit = match driven() {
-                true => time::NEVER,
-                false => time::next_deadline(),
+            // Timers are the driver's to watch, if it is one that does: the thread `gort-net` knows none. Else they are ours.
+            let next = time::next_deadline();
+            let limit = match time::look(next) {
+                time::Watch::Covered => time::NEVER,
+                time::Watch::Nobody => next,
+                time::Watch::Oversleeps => {
+                    drive::notify();
+                    time::NEVER
+                }
             };
             match time::until(limit, time::now()) {
                 Some(limit) => self.wait(limit),
