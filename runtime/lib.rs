@@ -30,6 +30,8 @@ pub mod gc;
 #[cfg(feature = "hyper")]
 pub mod hyper;
 pub mod net;
+pub mod process;
+pub mod signal;
 #[cfg(feature = "stacker")]
 pub mod stack;
 pub mod task;
@@ -61,7 +63,7 @@ mod pool;
 mod runq;
 mod sched;
 mod shared;
-mod signal;
+
 mod slot;
 mod spawn;
 mod stop;

@@ -1,17 +1,22 @@
-//! Ctrl-C.
+//! Signals of the operating system, as streams.
 //!
-//! A signal handler may do next to nothing, so it writes a byte to a socket, and the waiter reads readiness from the reactor. Each
-//! waiter has a socket pair of its own: no waiter depends on another one being polled.
+//! A signal handler may do next to nothing, so it counts the signal, and writes a byte to a socket that the reactor watches. Each
+//! [`Signals`] has counts and a socket pair of its own: no waiter depends on another one being polled.
+//!
+//! From the first time a signal is watched, it no longer has its effect on the process, even when nobody watches it any more.
 
 use std::future::Future;
 use std::io;
-use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use gort_net::Async;
-use rustix::process::Signal;
-use signal_hook_registry::SigId;
+use futures_core::Stream;
+
+pub use kind::Signal;
+pub use signals::Signals;
+
+mod kind;
+mod signals;
 
 /// Waits for the next Ctrl-C (SIGINT) after this call.
 ///
@@ -33,9 +38,10 @@ use signal_hook_registry::SigId;
 ///     println!("stopping");
 /// });
 /// ```
+#[track_caller]
 pub fn ctrl_c() -> CtrlC {
     CtrlC {
-        watch: Watch::new().map_err(Some),
+        signals: Signals::new([Signal::Int]).map_err(Some),
     }
 }
 
@@ -44,44 +50,18 @@ pub fn ctrl_c() -> CtrlC {
 #[must_use = "futures do nothing unless polled"]
 pub struct CtrlC {
     /// The error is taken when it is returned.
-    watch: Result<Watch, Option<io::Error>>,
-}
-
-#[derive(Debug)]
-struct Watch {
-    told: Async<UnixStream>,
-    id: SigId,
-}
-
-impl Watch {
-    fn new() -> io::Result<Self> {
-        let (tell, told) = UnixStream::pair()?;
-        tell.set_nonblocking(true)?;
-        let told = Async::new(told)?;
-        let handler = move || {
-            // A full socket has been told already.
-            let _ = rustix::io::write(&tell, &[1]);
-        };
-        // SAFETY: the handler makes one write to a socket it owns, which is safe in a signal handler.
-        let id = unsafe { signal_hook_registry::register(Signal::INT.as_raw(), handler) }?;
-        Ok(Self { told, id })
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        signal_hook_registry::unregister(self.id);
-    }
+    signals: Result<Signals, Option<io::Error>>,
 }
 
 impl Future for CtrlC {
     type Output = io::Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.watch {
-            Ok(watch) => {
-                ready!(watch.told.poll_readable(cx))?;
-                Poll::Ready(Ok(()))
+        match &mut self.signals {
+            Ok(signals) => {
+                let came = ready!(Pin::new(signals).poll_next(cx));
+                let came = came.expect("the stream has no end");
+                Poll::Ready(came.map(drop))
             }
             Err(error) => {
                 let again = || io::Error::other("ctrl_c was polled after it had failed");

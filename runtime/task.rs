@@ -99,6 +99,8 @@ pub enum WaitReason {
     RwLockWrite = 10,
     /// Permits of a semaphore.
     Semaphore = 11,
+    /// The end of a child process.
+    Process = 12,
 }
 
 impl WaitReason {
@@ -115,6 +117,7 @@ impl WaitReason {
             9 => Self::RwLockRead,
             10 => Self::RwLockWrite,
             11 => Self::Semaphore,
+            12 => Self::Process,
             _ => Self::Other,
         }
     }
@@ -136,6 +139,7 @@ impl fmt::Display for WaitReason {
             Self::RwLockRead => "sync.RWMutex.RLock",
             Self::RwLockWrite => "sync.RWMutex.Lock",
             Self::Semaphore => "semacquire",
+            Self::Process => "process",
         })
     }
 }

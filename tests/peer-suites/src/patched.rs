@@ -19,6 +19,8 @@ async-fs = "2"
 async-global-executor = "3"
 async-global-executor-2 = { package = "async-global-executor", version = "2.4" }
 async-io = "2"
+async-process = "2"
+async-signal = "0.2"
 blocking = "1"
 "#;
 

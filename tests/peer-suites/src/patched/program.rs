@@ -28,8 +28,16 @@ fn main() {
     let manifest = gort::block_on(async_fs::read_to_string("Cargo.toml"));
     assert!(manifest.expect("it is there").contains("patched"));
 
+    let mut command: gort::process::Command = async_process::Command::new("true");
+    assert!(gort::block_on(command.status()).expect("it runs").success());
+    let signals: gort::signal::Signals =
+        async_signal::Signals::new([async_signal::Signal::Usr1]).expect("it can be watched");
+    drop(signals);
+
     for name in thread_names() {
-        let foreign = ["async-", "blocking-"].iter().any(|of| name.starts_with(of));
+        let foreign = ["async-", "blocking-"]
+            .iter()
+            .any(|of| name.starts_with(of));
         assert!(!foreign, "{name} is no thread of gort's");
     }
 }
