@@ -16,6 +16,8 @@ pub enum WaitKind {
     RwLockWrite,
     /// Permits of a [`Semaphore`](crate::Semaphore).
     Semaphore,
+    /// The end of a [`Context`](crate::Context).
+    Context,
 }
 
 impl WaitKind {
@@ -26,6 +28,7 @@ impl WaitKind {
             Self::RwLockRead => "sync.RWMutex.RLock",
             Self::RwLockWrite => "sync.RWMutex.Lock",
             Self::Semaphore => "semacquire",
+            Self::Context => "context.Done",
         }
     }
 }

@@ -4,11 +4,16 @@
 //! operations that wait are named futures, with a form that blocks a thread beside them; waiting allocates nothing, and no
 //! lock is poisoned by a panic. For a concurrent map there are well-kept crates that need no waiting: `papaya`, or `dashmap`.
 //!
+//! Structure: [`Context`], which ends what is no longer wanted; its deadlines run on the timers of [`set_timers`].
+//!
 //! [gort]: https://docs.rs/gort
 
+mod context;
 mod latch;
 mod locks;
+mod timers;
 
+pub use context::{AfterFunc, Cancel, Cause, Context, ContextError, Done, Run};
 pub use latch::{Latch, Wait};
 pub use locks::{
     Acquire, AcquireOwned, Barrier, BarrierWait, BarrierWaitResult, Closed, Cond, CondWait, Lazy,
@@ -18,6 +23,8 @@ pub use locks::{
     SemaphorePermit, SetError, Tracked, TryAcquireError, TryLockError, WaitAll, WaitGroup, Write,
     WriteOwned,
 };
+
+pub use timers::{Timers, set_timers};
 
 mod hook;
 

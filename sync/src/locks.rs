@@ -20,6 +20,8 @@ mod semaphore;
 mod wait;
 mod wait_group;
 
+pub(crate) use block::block_on;
+
 pub use barrier::{Barrier, BarrierWait, BarrierWaitResult};
 pub use cond::{Cond, CondWait};
 pub use mutex::{Lock, LockOwned, Mutex, TryLockError};
