@@ -6,7 +6,6 @@ use std::panic::Location;
 use async_task::Task;
 
 use crate::context;
-use crate::g::body::{Joinable, Plain};
 use crate::m;
 use crate::spawn::{self, Origin};
 use crate::task::JoinHandle;
@@ -40,10 +39,7 @@ where
     F::Output: Send + 'static,
 {
     let at = Location::caller();
-    // SAFETY: the future is Send and 'static.
-    context::with_current(|rt| unsafe {
-        spawn::spawn(rt, Origin { at, name: None }, Plain::new(future))
-    })
+    context::with_current(|rt| spawn::plain(rt, Origin { at, name: None }, future))
 }
 
 /// Calls `f`, which may block, and lets the other goroutines of this thread go on meanwhile.
@@ -102,9 +98,5 @@ where
     F::Output: Send + 'static,
 {
     let at = Location::caller();
-    let body = Joinable::new(future);
-    // SAFETY: the future is Send and 'static.
-    JoinHandle::new(context::with_current(|rt| unsafe {
-        spawn::spawn_recorded(rt, Origin { at, name: None }, body)
-    }))
+    context::with_current(|rt| spawn::joinable(rt, Origin { at, name: None }, future))
 }

@@ -14,11 +14,11 @@ use gort_net::Reactor;
 
 use crate::builder::{self, Builder};
 use crate::g::RECORDS;
-use crate::g::body::{Joinable, Plain};
 use crate::shared::Shared;
 use crate::spawn::{self, Origin};
 use crate::stop::{self, ShutdownError};
 use crate::task::{self, Info, JoinHandle};
+use crate::time::Lent;
 use crate::{block_on, context, m};
 
 /// How long a dropped runtime waits for polls that do not end, before it says so and leaves them behind.
@@ -85,6 +85,7 @@ impl Runtime {
         }
         gort_net::set_wait_hook(task::note_io_wait);
         gort_sync::set_wait_hook(task::note_sync_wait);
+        gort_sync::set_timers(&Lent);
         gort_net::set_yield_hook(task::must_yield);
         Self {
             handle: Handle::new(rt),
@@ -259,8 +260,7 @@ impl Handle {
         F::Output: Send + 'static,
     {
         let at = Location::caller();
-        // SAFETY: the future is Send and 'static.
-        unsafe { spawn::spawn(&self.rt, Origin { at, name: None }, Plain::new(future)) }
+        spawn::plain(&self.rt, Origin { at, name: None }, future)
     }
 
     /// Starts a detached goroutine; see [`gort::go`](crate::go).
@@ -271,9 +271,7 @@ impl Handle {
         F::Output: Send + 'static,
     {
         let at = Location::caller();
-        let origin = Origin { at, name: None };
-        // SAFETY: the future is Send and 'static.
-        JoinHandle::new(unsafe { spawn::spawn_recorded(&self.rt, origin, Joinable::new(future)) })
+        spawn::joinable(&self.rt, Origin { at, name: None }, future)
     }
 
     /// Returns the number of Ps: how many goroutines can run at the same moment.

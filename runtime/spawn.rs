@@ -1,14 +1,16 @@
 //! Making goroutines.
 
+use std::future::Future;
 use std::panic::Location;
 
 use async_task::Task;
 
 use crate::frame::{self, LARGE};
-use crate::g::body::{self, Body, Boxed, Life};
+use crate::g::body::{self, Body, Boxed, Joinable, Life, Plain};
 use crate::g::{Birth, G, free};
 use crate::m::{self, Here};
 use crate::shared::Shared;
+use crate::task::{JoinHandle, heir, inherited};
 
 /// What the spawner says about a goroutine.
 #[derive(Debug)]
@@ -25,13 +27,46 @@ pub(crate) struct Recorded {
     pub(crate) id: u64,
 }
 
+/// Makes the goroutine of [`gort::spawn`](crate::spawn), which works for the context of its parent.
+#[inline(always)]
+pub(crate) fn plain<F>(rt: &Shared, origin: Origin, future: F) -> Task<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    match inherited() {
+        // SAFETY: the future is Send and 'static.
+        None => unsafe { spawn(rt, origin, Plain::new(future)) },
+        // SAFETY: as above.
+        Some(context) => unsafe { spawn(rt, origin, Plain::new(heir(context, future))) },
+    }
+}
+
+/// Makes the goroutine of [`gort::go`](crate::go), which works for the context of its parent.
+#[inline(always)]
+pub(crate) fn joinable<F>(rt: &Shared, origin: Origin, future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    JoinHandle::new(match inherited() {
+        // SAFETY: the future is Send and 'static.
+        None => unsafe { spawn_recorded(rt, origin, Joinable::new(future)) },
+        Some(context) => {
+            let body = Joinable::new(heir(context, future));
+            // SAFETY: as above.
+            unsafe { spawn_recorded(rt, origin, body) }
+        }
+    })
+}
+
 /// Makes a goroutine and puts it into a queue. If the runtime closes, the future is dropped and the task is cancelled.
 ///
 /// # Safety
 ///
 /// The first promise of [`body::task`].
 #[inline(always)]
-pub(crate) unsafe fn spawn<B: Body>(rt: &Shared, origin: Origin, body: B) -> Task<B::Output> {
+unsafe fn spawn<B: Body>(rt: &Shared, origin: Origin, body: B) -> Task<B::Output> {
     if const { B::FRAME > LARGE } {
         frame::tell(rt, origin.at, B::FRAME);
         // SAFETY: the caller's promise.
@@ -63,7 +98,7 @@ unsafe fn spawn_as_it_is<B: Body>(rt: &Shared, origin: Origin, body: B) -> Task<
 ///
 /// As for [`spawn`].
 #[inline(always)]
-pub(crate) unsafe fn spawn_recorded<B: Body>(
+unsafe fn spawn_recorded<B: Body>(
     rt: &Shared,
     origin: Origin,
     body: B,

@@ -14,16 +14,18 @@ use std::time::Duration;
 
 use crate::context;
 use crate::g::G;
-use crate::g::body::{Joinable, Plain};
 use crate::spawn::{self, Origin};
 use crate::{m, sysmon};
 
+mod inherit;
 mod join;
 mod local_key;
 mod yields;
 
 pub use crate::g::State;
 pub use crate::pool::{BlockingPool, BlockingPoolBuilder, set_max_blocking_threads};
+pub use inherit::{context, with_context};
+pub(crate) use inherit::{heir, inherited};
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub use local_key::{AccessError, LocalKey, Scope};
 pub(crate) use yields::must_yield;
@@ -101,6 +103,8 @@ pub enum WaitReason {
     Semaphore = 11,
     /// The end of a child process.
     Process = 12,
+    /// The end of a context.
+    Context = 13,
 }
 
 impl WaitReason {
@@ -118,6 +122,7 @@ impl WaitReason {
             10 => Self::RwLockWrite,
             11 => Self::Semaphore,
             12 => Self::Process,
+            13 => Self::Context,
             _ => Self::Other,
         }
     }
@@ -140,6 +145,7 @@ impl fmt::Display for WaitReason {
             Self::RwLockWrite => "sync.RWMutex.Lock",
             Self::Semaphore => "semacquire",
             Self::Process => "process",
+            Self::Context => "context.Done",
         })
     }
 }
@@ -175,6 +181,7 @@ pub(crate) fn note_sync_wait(kind: gort_sync::WaitKind, at: &'static Location<'s
         WaitKind::RwLockRead => WaitReason::RwLockRead,
         WaitKind::RwLockWrite => WaitReason::RwLockWrite,
         WaitKind::Semaphore => WaitReason::Semaphore,
+        WaitKind::Context => WaitReason::Context,
         _ => WaitReason::Other,
     };
     note_wait(reason, at);
@@ -369,8 +376,7 @@ impl Builder {
         F::Output: Send + 'static,
     {
         let origin = self.origin(Location::caller());
-        // SAFETY: the future is Send and 'static.
-        context::with_current(|rt| unsafe { spawn::spawn(rt, origin, Plain::new(future)) })
+        context::with_current(|rt| spawn::plain(rt, origin, future))
     }
 
     /// Spawns as [`gort::go`](crate::go) does.
@@ -381,11 +387,7 @@ impl Builder {
         F::Output: Send + 'static,
     {
         let origin = self.origin(Location::caller());
-        let body = Joinable::new(future);
-        // SAFETY: the future is Send and 'static.
-        JoinHandle::new(context::with_current(|rt| unsafe {
-            spawn::spawn_recorded(rt, origin, body)
-        }))
+        context::with_current(|rt| spawn::joinable(rt, origin, future))
     }
 
     fn origin(self, at: &'static Location<'static>) -> Origin {

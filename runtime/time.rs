@@ -32,6 +32,7 @@ mod alarm;
 mod clock;
 mod heap;
 mod interval;
+mod lent;
 mod registration;
 mod shard;
 mod shards;
@@ -56,6 +57,7 @@ pub use timer::Timer;
 
 pub(crate) use alarm::Watch;
 pub(crate) use clock::{NEVER, now, until};
+pub(crate) use lent::Lent;
 pub(crate) use shard::Shard;
 pub(crate) use shards::{
     acquire, announce, clear, enter, look, next_deadline, release, run_overdue,
