@@ -111,8 +111,7 @@ impl WaitGroup {
         self.add(1);
         Tracked {
             future: Some(future),
-            group: self.clone(),
-            counted: true,
+            counted: Some(Counted(self.clone())),
         }
     }
 
@@ -291,22 +290,21 @@ pin_project! {
     /// A future that is counted by a [`WaitGroup`]. Made by [`WaitGroup::track`].
     #[must_use = "futures do nothing unless polled"]
     pub struct Tracked<F> {
+        // Dropped first, with what it has captured: whoever waits for the group may rely on that.
         #[pin]
         future: Option<F>,
-        group: WaitGroup,
-        counted: bool,
+        // None once it was counted down.
+        counted: Option<Counted>,
     }
+}
 
-    impl<F> PinnedDrop for Tracked<F> {
-        fn drop(this: Pin<&mut Self>) {
-            let mut this = this.project();
-            // Its captures go first: whoever waits for the group may rely on that.
-            this.future.set(None);
-            if *this.counted {
-                // It was counted, so there was one left; a `done` too many by somebody else is not reported here.
-                let _ = this.group.shared.done();
-            }
-        }
+/// One of a group, until it is dropped.
+struct Counted(WaitGroup);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        // It was counted, so there was one left; a `done` too many by somebody else is not reported here.
+        let _ = self.0.shared.done();
     }
 }
 
@@ -319,9 +317,7 @@ impl<F: Future> Future for Tracked<F> {
         let future = future.expect("a Tracked future was polled after it had ended");
         let output = std::task::ready!(future.poll(cx));
         this.future.set(None);
-        if std::mem::take(this.counted) {
-            let _ = this.group.shared.done();
-        }
+        *this.counted = None;
         Poll::Ready(output)
     }
 }
