@@ -207,6 +207,10 @@ impl Handle {
         Self { rt }
     }
 
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.rt
+    }
+
     /// Returns the current runtime: the one that runs this goroutine, or whose `block_on` this thread is in.
     ///
     /// # Panics

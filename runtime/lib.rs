@@ -23,7 +23,7 @@ pub use pool::{Unblock, unblock};
 pub use signal::{CtrlC, ctrl_c};
 pub use stop::ShutdownError;
 pub use sysmon::{Stall, StallKind};
-pub use task::{AbortHandle, JoinError, JoinHandle, TaskId};
+pub use task::{AbortHandle, JoinError, JoinHandle, TaskId, scope};
 pub use time::Timer;
 
 pub mod gc;

@@ -49,8 +49,27 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
+    // SAFETY: the future is Send and 'static.
+    unsafe { joinable_unchecked(rt, origin, future) }
+}
+
+/// [`joinable`] for a future that may borrow.
+///
+/// # Safety
+///
+/// The future is dropped as long as what it borrows is there, and so is its output.
+#[inline(always)]
+pub(crate) unsafe fn joinable_unchecked<'a, F>(
+    rt: &Shared,
+    origin: Origin,
+    future: F,
+) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'a,
+    F::Output: Send,
+{
     JoinHandle::new(match inherited() {
-        // SAFETY: the future is Send and 'static.
+        // SAFETY: the caller's promise.
         None => unsafe { spawn_recorded(rt, origin, Joinable::new(future)) },
         Some(context) => {
             let body = Joinable::new(heir(context, future));

@@ -17,17 +17,25 @@ use crate::g::G;
 use crate::spawn::{self, Origin};
 use crate::{m, sysmon};
 
+mod err_group;
+mod group;
 mod inherit;
 mod join;
+mod join_set;
 mod local_key;
+mod scoped;
 mod yields;
 
 pub use crate::g::State;
 pub use crate::pool::{BlockingPool, BlockingPoolBuilder, set_max_blocking_threads};
+pub use err_group::{ErrGroup, Go};
+pub use group::WaitGroupExt;
 pub use inherit::{context, with_context};
 pub(crate) use inherit::{heir, inherited};
 pub use join::{AbortHandle, JoinError, JoinHandle};
+pub use join_set::{JoinNext, JoinSet};
 pub use local_key::{AccessError, LocalKey, Scope};
+pub use scoped::{GoScope, ScopedJoinHandle, scope};
 pub(crate) use yields::must_yield;
 pub use yields::{YieldNow, should_yield, yield_now};
 

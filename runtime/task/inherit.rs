@@ -18,7 +18,7 @@ crate::task_local! {
 /// Whether a context was ever in force.
 static USED: AtomicBool = AtomicBool::new(false);
 
-type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Returns the [`Context`] that this code works for: that of the innermost [`with_context`] around it, or around what spawned its
 /// goroutine, or around what spawned that. Without one it is the [background](Context::background).
@@ -72,9 +72,9 @@ pub(crate) fn inherited() -> Option<Context> {
 
 /// A future that works for a context that it has inherited. Boxed, so that there is one such type for each output, and not for each future.
 #[cold]
-pub(crate) fn heir<F>(context: Context, future: F) -> Scope<Context, Boxed<F::Output>>
+pub(crate) fn heir<'a, F>(context: Context, future: F) -> Scope<Context, Boxed<'a, F::Output>>
 where
-    F: Future + Send + 'static,
+    F: Future + Send + 'a,
 {
     CONTEXT.scope(context, Box::pin(future))
 }
