@@ -18,6 +18,8 @@ pub enum WaitKind {
     Semaphore,
     /// The end of a [`Context`](crate::Context).
     Context,
+    /// A call that another makes, of a [`singleflight::Group`](crate::singleflight::Group).
+    Singleflight,
 }
 
 impl WaitKind {
@@ -29,6 +31,7 @@ impl WaitKind {
             Self::RwLockWrite => "sync.RWMutex.Lock",
             Self::Semaphore => "semacquire",
             Self::Context => "context.Done",
+            Self::Singleflight => "singleflight.Do",
         }
     }
 }

@@ -4,13 +4,16 @@
 //! operations that wait are named futures, with a form that blocks a thread beside them; waiting allocates nothing, and no
 //! lock is poisoned by a panic. For a concurrent map there are well-kept crates that need no waiting: `papaya`, or `dashmap`.
 //!
-//! Structure: [`Context`], which ends what is no longer wanted; its deadlines run on the timers of [`set_timers`].
+//! Structure: [`Context`], which ends what is no longer wanted, with deadlines on the timers of [`set_timers`]; [`singleflight`], for calls
+//! whose result all callers share; [`Pool`], for values that are used again.
 //!
 //! [gort]: https://docs.rs/gort
 
 mod context;
 mod latch;
 mod locks;
+mod pool;
+pub mod singleflight;
 mod timers;
 
 pub use context::{AfterFunc, Cancel, Cause, Context, ContextError, Done, Run};
@@ -24,6 +27,7 @@ pub use locks::{
     WriteOwned,
 };
 
+pub use pool::{Pool, Pooled};
 pub use timers::{Timers, set_timers};
 
 mod hook;

@@ -2,5 +2,9 @@
 
 #[path = "structure/context.rs"]
 mod context;
+#[path = "structure/pool.rs"]
+mod pool;
+#[path = "structure/singleflight.rs"]
+mod singleflight;
 #[path = "locks/support.rs"]
 mod support;
