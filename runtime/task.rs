@@ -109,10 +109,24 @@ pub enum WaitReason {
     RwLockWrite = 10,
     /// Permits of a semaphore.
     Semaphore = 11,
-    /// The end of a child process.
-    Process = 12,
     /// The end of a context.
-    Context = 13,
+    Context = 12,
+    /// A notice.
+    Notify = 13,
+    /// A condition variable.
+    Cond = 14,
+    /// The others at a barrier.
+    Barrier = 15,
+    /// A latch to be opened.
+    Latch = 16,
+    /// All of a wait group.
+    WaitGroup = 17,
+    /// A value that another makes, once.
+    Once = 18,
+    /// A call that another makes for all.
+    Singleflight = 19,
+    /// The end of a child process.
+    Process = 20,
 }
 
 impl WaitReason {
@@ -129,8 +143,15 @@ impl WaitReason {
             9 => Self::RwLockRead,
             10 => Self::RwLockWrite,
             11 => Self::Semaphore,
-            12 => Self::Process,
-            13 => Self::Context,
+            12 => Self::Context,
+            13 => Self::Notify,
+            14 => Self::Cond,
+            15 => Self::Barrier,
+            16 => Self::Latch,
+            17 => Self::WaitGroup,
+            18 => Self::Once,
+            19 => Self::Singleflight,
+            20 => Self::Process,
             _ => Self::Other,
         }
     }
@@ -154,6 +175,13 @@ impl fmt::Display for WaitReason {
             Self::Semaphore => "semacquire",
             Self::Process => "process",
             Self::Context => "context.Done",
+            Self::Notify => "sync.Notify",
+            Self::Cond => "sync.Cond.Wait",
+            Self::Barrier => "sync.Barrier.Wait",
+            Self::Latch => "sync.Latch.Wait",
+            Self::WaitGroup => "sync.WaitGroup.Wait",
+            Self::Once => "sync.Once.Do",
+            Self::Singleflight => "singleflight.Do",
         })
     }
 }
@@ -190,6 +218,13 @@ pub(crate) fn note_sync_wait(kind: gort_sync::WaitKind, at: &'static Location<'s
         WaitKind::RwLockWrite => WaitReason::RwLockWrite,
         WaitKind::Semaphore => WaitReason::Semaphore,
         WaitKind::Context => WaitReason::Context,
+        WaitKind::Notify => WaitReason::Notify,
+        WaitKind::Cond => WaitReason::Cond,
+        WaitKind::Barrier => WaitReason::Barrier,
+        WaitKind::Latch => WaitReason::Latch,
+        WaitKind::WaitGroup => WaitReason::WaitGroup,
+        WaitKind::Once => WaitReason::Once,
+        WaitKind::Singleflight => WaitReason::Singleflight,
         _ => WaitReason::Other,
     };
     note_wait(reason, at);
@@ -265,7 +300,7 @@ impl Info {
         self.spawned_at
     }
 
-    /// Returns why it waited last, as far as gort's own operations know.
+    /// Returns why it waits, as far as gort's own operations know; [`WaitReason::Other`] while it runs.
     #[must_use]
     pub fn wait_reason(&self) -> WaitReason {
         self.wait

@@ -90,6 +90,8 @@ impl G {
     #[inline(always)]
     pub(super) fn begin_poll(&self, inner: &Waker) {
         self.woken.store(false, Ordering::Relaxed);
+        // What it waited for before says nothing of its next wait, of which gort may know nothing.
+        self.wait.store(0, Ordering::Relaxed);
         if self.vtable.load(Ordering::Relaxed).is_null() {
             self.data.store(inner.data().cast_mut(), Ordering::Relaxed);
             let vtable = ptr::from_ref(inner.vtable()).cast_mut().cast::<()>();

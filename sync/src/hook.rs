@@ -1,6 +1,8 @@
 //! The wait-site hook: tells a scheduler what a future is about to wait for, and where it was created.
 
+use std::future::{self, Future};
 use std::panic::Location;
+use std::pin::pin;
 use std::sync::OnceLock;
 use std::task::Poll;
 
@@ -16,6 +18,18 @@ pub enum WaitKind {
     RwLockWrite,
     /// Permits of a [`Semaphore`](crate::Semaphore).
     Semaphore,
+    /// A notice of a [`Notify`](crate::Notify).
+    Notify,
+    /// A notice of a [`Cond`](crate::Cond).
+    Cond,
+    /// The others at a [`Barrier`](crate::Barrier).
+    Barrier,
+    /// A [`Latch`](crate::Latch) to be opened.
+    Latch,
+    /// All of a [`WaitGroup`](crate::WaitGroup).
+    WaitGroup,
+    /// A value that another makes: of a [`OnceCell`](crate::OnceCell), a [`Once`](crate::Once) or a [`Lazy`](crate::Lazy).
+    Once,
     /// The end of a [`Context`](crate::Context).
     Context,
     /// A call that another makes, of a [`singleflight::Group`](crate::singleflight::Group).
@@ -23,13 +37,19 @@ pub enum WaitKind {
 }
 
 impl WaitKind {
-    /// Returns the words that Go's goroutine dump would use.
+    /// Returns the words that Go's goroutine dump would use, or ours in its manner.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Mutex => "sync.Mutex.Lock",
             Self::RwLockRead => "sync.RWMutex.RLock",
             Self::RwLockWrite => "sync.RWMutex.Lock",
             Self::Semaphore => "semacquire",
+            Self::Notify => "sync.Notify",
+            Self::Cond => "sync.Cond.Wait",
+            Self::Barrier => "sync.Barrier.Wait",
+            Self::Latch => "sync.Latch.Wait",
+            Self::WaitGroup => "sync.WaitGroup.Wait",
+            Self::Once => "sync.Once.Do",
             Self::Context => "context.Done",
             Self::Singleflight => "singleflight.Do",
         }
@@ -58,6 +78,12 @@ impl Site {
     #[track_caller]
     pub(crate) fn here() -> Self {
         Self(Location::caller())
+    }
+
+    /// Awaits `future`, and says of it that it waits for `kind`, whatever it says itself.
+    pub(crate) async fn waits_for<F: Future>(self, kind: WaitKind, future: F) -> F::Output {
+        let mut future = pin!(future);
+        future::poll_fn(|cx| self.or_waits(kind, future.as_mut().poll(cx))).await
     }
 
     /// Passes on the outcome of a poll, and tells the hook if that is `Pending`.

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use event_listener::{Event, EventListener, Listener};
 
+use crate::hook::{Site, WaitKind};
+
 /// A gate that is shut until it is opened, once and for all waiters: what Go does by closing a `chan struct{}`.
 ///
 /// Wakes all that wait, tasks and threads alike, in [`open`](Self::open).
@@ -63,8 +65,10 @@ impl Latch {
     /// # Cancel safety
     ///
     /// Nothing is lost when it is dropped.
+    #[track_caller]
     pub fn wait(&self) -> Wait<'_> {
         Wait {
+            site: Site::here(),
             latch: self,
             listener: None,
         }
@@ -103,6 +107,7 @@ impl fmt::Debug for Latch {
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct Wait<'a> {
+    site: Site,
     latch: &'a Latch,
     listener: Option<EventListener>,
 }
@@ -119,7 +124,7 @@ impl Future for Wait<'_> {
                 None => self.listener = Some(self.latch.opened.listen()),
                 Some(listener) => match Pin::new(listener).poll(cx) {
                     Poll::Ready(()) => self.listener = None,
-                    Poll::Pending => return Poll::Pending,
+                    Poll::Pending => return self.site.or_waits(WaitKind::Latch, Poll::Pending),
                 },
             }
         }

@@ -1,13 +1,17 @@
 //! The hook that hears of waits. It belongs to the process, so this file has one test.
 
 use std::cell::RefCell;
-use std::future::Future;
+use std::future::{Future, pending};
 use std::panic::Location;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use gort_sync::{Mutex, RwLock, Semaphore, WaitKind, set_wait_hook};
+use gort_sync::singleflight::Group;
+use gort_sync::{
+    Barrier, Cond, Context as Deadline, Latch, Lazy, Mutex, Notify, Once, OnceCell, RwLock,
+    Semaphore, WaitGroup, WaitKind, set_wait_hook,
+};
 
 thread_local! {
     static HEARD: RefCell<Vec<(WaitKind, &'static Location<'static>)>> = const { RefCell::new(Vec::new()) };
@@ -18,11 +22,15 @@ fn hear(kind: WaitKind, at: &'static Location<'static>) {
 }
 
 /// Polls once, and returns the waits that were told.
-fn waits_of(future: impl Future) -> Vec<(WaitKind, u32)> {
+fn heard_of(future: impl Future) -> Vec<(WaitKind, &'static Location<'static>)> {
     HEARD.take();
     let _ = pin!(future).poll(&mut Context::from_waker(Waker::noop()));
-    HEARD
-        .take()
+    HEARD.take()
+}
+
+/// The lines of this file that the waits are about.
+fn waits_of(future: impl Future) -> Vec<(WaitKind, u32)> {
+    heard_of(future)
         .into_iter()
         .inspect(|(_, at)| assert_eq!(at.file(), file!()))
         .map(|(kind, at)| (kind, at.line()))
@@ -65,6 +73,8 @@ fn the_hook_hears_why_and_where_a_lock_waits_and_nothing_when_it_does_not() {
     let line = line!() - 1;
     assert_eq!(waits_of(owned), [(WaitKind::Semaphore, line)]);
 
+    the_rest_tells_too();
+
     // A future that is polled again tells again: it is about to wait again.
     let mut lock = pin!(mutex.lock());
     HEARD.take();
@@ -73,4 +83,65 @@ fn the_hook_hears_why_and_where_a_lock_waits_and_nothing_when_it_does_not() {
         assert!(matches!(lock.as_mut().poll(&mut cx), Poll::Pending));
     }
     assert_eq!(HEARD.take().len(), 2);
+}
+
+/// Asserts what the last word of a wait is, and that it is about this line of the caller.
+#[track_caller]
+fn waits(kind: WaitKind, line: u32, future: impl Future) {
+    let heard = heard_of(future);
+    let &(heard, at) = heard.last().expect("it waits");
+    assert_eq!((heard, at.file(), at.line()), (kind, file!(), line));
+}
+
+fn the_rest_tells_too() {
+    let (notify, barrier, latch) = (Notify::new(), Barrier::new(2), Latch::new());
+    waits(WaitKind::Notify, line!(), notify.notified());
+    waits(WaitKind::Barrier, line!(), barrier.wait());
+    waits(WaitKind::Latch, line!(), latch.wait());
+    let mut enabled = pin!(notify.notified());
+    HEARD.take();
+    assert!(!enabled.as_mut().enable());
+    assert_eq!(HEARD.take(), [], "it does not wait yet");
+
+    let (mutex, cond, group) = (Mutex::new(0), Cond::new(), WaitGroup::new());
+    let guard = || mutex.try_lock().expect("free");
+    waits(WaitKind::Cond, line!(), cond.wait(guard()));
+    waits(WaitKind::Cond, line!(), cond.wait_while(guard(), |_| true));
+    let mut relocks = pin!(cond.wait(guard()));
+    let line = line!() - 1;
+    let _ = waits_of(relocks.as_mut());
+    cond.notify_one();
+    let locked = guard();
+    waits(WaitKind::Mutex, line, relocks.as_mut());
+    drop(locked);
+    group.add(1);
+    waits(WaitKind::WaitGroup, line!(), group.wait());
+
+    let (cell, once) = (OnceCell::new(), Once::new());
+    let lazy = Lazy::new(pending::<()>);
+    let mut makers = (
+        pin!(cell.get_or_init(pending::<()>)),
+        pin!(once.call(pending)),
+        pin!(lazy.get()),
+    );
+    assert_eq!(
+        waits_of(makers.0.as_mut()),
+        [],
+        "who makes it waits for something else"
+    );
+    assert_eq!(waits_of(makers.1.as_mut()), []);
+    assert_eq!(waits_of(makers.2.as_mut()), []);
+    waits(WaitKind::Once, line!(), cell.get_or_init(|| async {}));
+    let made = || async { Ok::<_, ()>(()) };
+    waits(WaitKind::Once, line!(), cell.get_or_try_init(made));
+    waits(WaitKind::Once, line!(), once.call(|| async {}));
+    waits(WaitKind::Once, line!(), lazy.get());
+
+    let (ctx, _cancel) = Deadline::background().with_cancel();
+    waits(WaitKind::Context, line!(), ctx.done());
+    waits(WaitKind::Context, line!(), ctx.run(pending::<()>()));
+    let calls = Group::new();
+    let mut leads = pin!(calls.work(1, pending::<()>()));
+    assert_eq!(waits_of(leads.as_mut()), []);
+    waits(WaitKind::Singleflight, line!(), calls.work(1, async {}));
 }

@@ -11,6 +11,7 @@ use pin_project_lite::pin_project;
 use super::block::block_on;
 use super::const_unless_loom;
 use super::wait::{Locked, State, WaitQueue, Waiter, WakeBatch};
+use crate::hook::{Site, WaitKind};
 
 /// Lets `n` tasks wait until all of them have come, again and again.
 ///
@@ -52,14 +53,17 @@ impl Barrier {
     /// # Cancel safety
     ///
     /// One that is dropped while it waits has not come. Nothing is lost.
+    #[track_caller]
     pub fn wait(&self) -> BarrierWait<'_> {
         BarrierWait {
+            site: Site::here(),
             barrier: self,
             waiter: Waiter::new(),
         }
     }
 
     /// Blocks the thread until `n` tasks and threads have come.
+    #[track_caller]
     pub fn wait_blocking(&self) -> BarrierWaitResult {
         block_on(self.wait())
     }
@@ -128,6 +132,7 @@ pin_project! {
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct BarrierWait<'a> {
+        site: Site,
         barrier: &'a Barrier,
         #[pin]
         waiter: Waiter,
@@ -159,14 +164,15 @@ impl Future for BarrierWait<'_> {
         let this = self.project();
         let barrier = *this.barrier;
         if this.waiter.is_queued() {
-            ready!(this.waiter.poll(&barrier.queue, cx));
+            let passed = this.waiter.poll(&barrier.queue, cx);
+            ready!(this.site.or_waits(WaitKind::Barrier, passed));
             return Poll::Ready(BarrierWaitResult { leader: false });
         }
         let entered = this.waiter.enter_if(&barrier.queue, cx, |list| {
             (!barrier.come(list)).then_some(0)
         });
         if entered {
-            return Poll::Pending;
+            return this.site.or_waits(WaitKind::Barrier, Poll::Pending);
         }
         barrier.open();
         Poll::Ready(BarrierWaitResult { leader: true })

@@ -12,6 +12,7 @@ use super::const_unless_loom;
 use super::mutex::{Lock, Mutex};
 use super::mutex_guard::MutexGuard;
 use super::wait::{WaitQueue, Waiter, WakeBatch};
+use crate::hook::{Site, WaitKind};
 
 /// What a waiter is granted by `notify_one`, which it passes on if it is dropped.
 const BY_ONE: usize = 1;
@@ -63,8 +64,14 @@ impl Cond {
     ///
     /// When it is dropped the lock is free, or goes on to the next. A notice of [`notify_one`](Self::notify_one) that it had
     /// got, and not returned with, goes to the next who waits.
+    #[track_caller]
     pub fn wait<'a, T: ?Sized>(&'a self, guard: MutexGuard<'a, T>) -> CondWait<'a, T> {
+        self.wait_at(Site::here(), guard)
+    }
+
+    fn wait_at<'a, T: ?Sized>(&'a self, site: Site, guard: MutexGuard<'a, T>) -> CondWait<'a, T> {
         CondWait {
+            site,
             cond: self,
             mutex: MutexGuard::source(&guard),
             guard: Some(guard),
@@ -79,18 +86,23 @@ impl Cond {
     /// # Cancel safety
     ///
     /// As [`wait`](Self::wait).
-    pub async fn wait_while<'a, T: ?Sized>(
+    #[track_caller]
+    pub fn wait_while<'a, T: ?Sized>(
         &'a self,
         mut guard: MutexGuard<'a, T>,
         mut condition: impl FnMut(&mut T) -> bool,
-    ) -> MutexGuard<'a, T> {
-        while condition(&mut guard) {
-            guard = self.wait(guard).await;
+    ) -> impl Future<Output = MutexGuard<'a, T>> {
+        let site = Site::here();
+        async move {
+            while condition(&mut guard) {
+                guard = self.wait_at(site, guard).await;
+            }
+            guard
         }
-        guard
     }
 
     /// As [`wait`](Self::wait), blocking the thread.
+    #[track_caller]
     pub fn wait_blocking<'a, T: ?Sized>(&'a self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         super::block::block_on(self.wait(guard))
     }
@@ -147,6 +159,7 @@ pin_project! {
     /// First it has the guard, then it stands in the queue, then it has `lock`.
     #[must_use = "futures do nothing unless polled"]
     pub struct CondWait<'a, T: ?Sized> {
+        site: Site,
         cond: &'a Cond,
         mutex: &'a Mutex<T>,
         guard: Option<MutexGuard<'a, T>>,
@@ -185,15 +198,17 @@ impl<'a, T: ?Sized> Future for CondWait<'a, T> {
         if let Some(guard) = this.guard.take() {
             this.waiter.enter_if(&cond.queue, cx, |_| Some(BY_ONE));
             drop(guard);
-            return Poll::Pending;
+            return this.site.or_waits(WaitKind::Cond, Poll::Pending);
         }
         if this.waiter.is_queued() {
-            *this.noticed = ready!(this.waiter.poll(&cond.queue, cx));
+            let noticed = this.waiter.poll(&cond.queue, cx);
+            *this.noticed = ready!(this.site.or_waits(WaitKind::Cond, noticed));
             this.lock.set(Some(this.mutex.lock()));
         }
         let lock = this.lock.as_mut().as_pin_mut();
         let lock = lock.expect("a CondWait was polled after it had returned the guard");
-        let guard = ready!(lock.poll(cx));
+        // The lock would say that it was called here.
+        let guard = ready!(this.site.or_waits(WaitKind::Mutex, lock.poll(cx)));
         *this.noticed = 0;
         this.lock.set(None);
         Poll::Ready(guard)

@@ -15,6 +15,7 @@ use pin_project_lite::pin_project;
 
 use super::const_unless_loom;
 use super::wait::{WaitQueue, Waiter, WakeBatch};
+use crate::hook::{Site, WaitKind};
 
 /// Set while a `notify_one` waits for a waiter.
 const PERMIT: usize = 1;
@@ -77,8 +78,10 @@ impl Notify {
     /// # Cancel safety
     ///
     /// No notice is lost when it is dropped: that of a `notify_one` goes to the next. The place in the queue is lost.
+    #[track_caller]
     pub fn notified(&self) -> Notified<'_> {
         Notified {
+            site: Site::here(),
             notify: self,
             stage: Stage::New(self.calls()),
             waiter: Waiter::new(),
@@ -86,6 +89,7 @@ impl Notify {
     }
 
     /// Blocks the thread until there is a notice.
+    #[track_caller]
     pub fn notified_blocking(&self) {
         super::block::block_on(self.notified());
     }
@@ -240,6 +244,7 @@ pin_project! {
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct Notified<'a> {
+        site: Site,
         notify: &'a Notify,
         stage: Stage,
         #[pin]
@@ -259,7 +264,7 @@ impl Notified<'_> {
     /// From here on a `notify_one` may choose this one.
     pub fn enable(self: Pin<&mut Self>) -> bool {
         let mut cx = Context::from_waker(std::task::Waker::noop());
-        self.poll(&mut cx).is_ready()
+        self.poll_notice(&mut cx).is_ready()
     }
 
     fn leave(self: Pin<&mut Self>) {
@@ -281,12 +286,8 @@ impl Notified<'_> {
             notify.notify_one();
         }
     }
-}
 
-impl Future for Notified<'_> {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_notice(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
         let notify = *this.notify;
         let done = match *this.stage {
@@ -305,5 +306,14 @@ impl Future for Notified<'_> {
             true => Poll::Ready(()),
             false => Poll::Pending,
         }
+    }
+}
+
+impl Future for Notified<'_> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let site = self.site;
+        site.or_waits(WaitKind::Notify, self.poll_notice(cx))
     }
 }

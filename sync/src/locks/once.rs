@@ -12,6 +12,7 @@ use gort_primitives::atomic::{AtomicBool, Ordering};
 use super::block::block_on;
 use super::const_unless_loom;
 use super::semaphore::{Semaphore, SemaphorePermit};
+use crate::hook::{Site, WaitKind};
 
 /// A cell whose value is made once, by a future if need be, whoever comes first.
 ///
@@ -104,16 +105,13 @@ impl<T> OnceCell<T> {
     /// # Cancel safety
     ///
     /// If it is dropped while it makes the value, what it did is lost, and the next who waits begins anew.
-    pub async fn get_or_init<F, Fut>(&self, make: F) -> &T
+    #[track_caller]
+    pub fn get_or_init<F, Fut>(&self, make: F) -> impl Future<Output = &T>
     where
         F: FnOnce() -> Fut,
         Fut: Future<Output = T>,
     {
-        let make = || async { Ok::<T, Infallible>(make().await) };
-        match self.get_or_try_init(make).await {
-            Ok(value) => value,
-            Err(never) => match never {},
-        }
+        self.init(Site::here(), make)
     }
 
     /// As [`get_or_init`](Self::get_or_init), with a `make` that can fail.
@@ -125,7 +123,30 @@ impl<T> OnceCell<T> {
     /// # Cancel safety
     ///
     /// As [`get_or_init`](Self::get_or_init).
-    pub async fn get_or_try_init<E, F, Fut>(&self, make: F) -> Result<&T, E>
+    #[track_caller]
+    pub fn get_or_try_init<E, F, Fut>(&self, make: F) -> impl Future<Output = Result<&T, E>>
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        self.try_init(Site::here(), make)
+    }
+
+    /// [`get_or_init`](Self::get_or_init), called there.
+    async fn init<F, Fut>(&self, site: Site, make: F) -> &T
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = T>,
+    {
+        let make = || async { Ok::<T, Infallible>(make().await) };
+        match self.try_init(site, make).await {
+            Ok(value) => value,
+            Err(never) => match never {},
+        }
+    }
+
+    /// [`get_or_try_init`](Self::get_or_try_init), called there.
+    async fn try_init<E, F, Fut>(&self, site: Site, make: F) -> Result<&T, E>
     where
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
@@ -133,7 +154,8 @@ impl<T> OnceCell<T> {
         if let Some(value) = self.get() {
             return Ok(value);
         }
-        if let Ok(permit) = self.write.acquire().await {
+        let permit = site.waits_for(WaitKind::Once, self.write.acquire());
+        if let Ok(permit) = permit.await {
             let value = make().await?;
             self.fill(permit, value);
         }
@@ -141,6 +163,7 @@ impl<T> OnceCell<T> {
     }
 
     /// Returns the value, made by `make` if it is the first. Blocks the thread while another makes it.
+    #[track_caller]
     pub fn get_or_init_blocking(&self, make: impl FnOnce() -> T) -> &T {
         if self.get().is_none() {
             block_on(self.get_or_init(|| async { make() }));
@@ -265,15 +288,18 @@ impl Once {
     /// # Cancel safety
     ///
     /// If it is dropped while it runs, or if it panics, it is not done: the next runs its own.
-    pub async fn call<F, Fut>(&self, f: F)
+    #[track_caller]
+    pub fn call<F, Fut>(&self, f: F) -> impl Future<Output = ()>
     where
         F: FnOnce() -> Fut,
         Fut: Future<Output = ()>,
     {
-        self.done.get_or_init(f).await;
+        let site = Site::here();
+        async move { *self.done.init(site, f).await }
     }
 
     /// As [`call`](Self::call), blocking the thread.
+    #[track_caller]
     pub fn call_blocking(&self, f: impl FnOnce()) {
         self.done.get_or_init_blocking(f);
     }
@@ -329,8 +355,9 @@ where
     /// # Cancel safety
     ///
     /// As [`OnceCell::get_or_init`].
-    pub async fn get(&self) -> &T {
-        self.cell.get_or_init(&self.make).await
+    #[track_caller]
+    pub fn get(&self) -> impl Future<Output = &T> {
+        self.cell.get_or_init(&self.make)
     }
 }
 

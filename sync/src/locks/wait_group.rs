@@ -14,6 +14,7 @@ use pin_project_lite::pin_project;
 
 use super::block::block_on;
 use super::wait::{WaitQueue, Waiter, WakeBatch};
+use crate::hook::{Site, WaitKind};
 
 /// Set while somebody is in the queue. Changed under its lock only.
 const WAITERS: usize = 1;
@@ -120,14 +121,17 @@ impl WaitGroup {
     /// # Cancel safety
     ///
     /// Nothing is lost when it is dropped.
+    #[track_caller]
     pub fn wait(&self) -> WaitAll {
         WaitAll {
+            site: Site::here(),
             group: self.clone(),
             waiter: Waiter::new(),
         }
     }
 
     /// Blocks the thread until none is left.
+    #[track_caller]
     pub fn wait_blocking(&self) {
         block_on(self.wait());
     }
@@ -241,6 +245,7 @@ pin_project! {
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct WaitAll {
+        site: Site,
         group: WaitGroup,
         #[pin]
         waiter: Waiter,
@@ -271,7 +276,8 @@ impl Future for WaitAll {
         let this = self.project();
         let shared = &this.group.shared;
         if this.waiter.is_queued() {
-            return this.waiter.poll(&shared.queue, cx).map(drop);
+            let done = this.waiter.poll(&shared.queue, cx).map(drop);
+            return this.site.or_waits(WaitKind::WaitGroup, done);
         }
         if this.group.count() == 0 {
             return Poll::Ready(());
@@ -280,7 +286,7 @@ impl Future for WaitAll {
             .waiter
             .enter_if(&shared.queue, cx, |_| shared.must_wait().then_some(1));
         match entered {
-            true => Poll::Pending,
+            true => this.site.or_waits(WaitKind::WaitGroup, Poll::Pending),
             false => Poll::Ready(()),
         }
     }
