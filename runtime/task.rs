@@ -6,6 +6,9 @@
 //! | [`gort::go`](crate::go) -> [`JoinHandle`] | lets it run | an error for the joiner | `Result<T, JoinError>` |
 //!
 //! The first is the contract of smol, the second that of Go's `go` statement, of tokio and of `std::thread`.
+//!
+//! Several at once: a [`JoinSet`] is joined in the order in which its goroutines end, an [`ErrGroup`] fails with the first error, a
+//! [`WaitGroup`](gort_sync::WaitGroup) [counts](WaitGroupExt), and those of a [`scope`] may borrow. A [`context`] is inherited.
 
 use std::fmt;
 use std::future::Future;
