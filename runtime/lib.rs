@@ -17,6 +17,7 @@ pub use futures_lite::{future, io, pin, prelude, ready, stream};
 pub use gort_macros::{main, test};
 pub use gort_net::Async;
 pub use gort_sync as sync;
+pub use gort_sync::select;
 pub use handle::{Handle, Runtime};
 pub use panic::PanicPolicy;
 pub use pool::{Unblock, unblock};

@@ -130,6 +130,12 @@ pub enum WaitReason {
     Singleflight = 19,
     /// The end of a child process.
     Process = 20,
+    /// A value of a channel.
+    ChanReceive = 21,
+    /// Room in a channel, or a receiver.
+    ChanSend = 22,
+    /// One of the arms of a select.
+    Select = 23,
 }
 
 impl WaitReason {
@@ -155,6 +161,9 @@ impl WaitReason {
             18 => Self::Once,
             19 => Self::Singleflight,
             20 => Self::Process,
+            21 => Self::ChanReceive,
+            22 => Self::ChanSend,
+            23 => Self::Select,
             _ => Self::Other,
         }
     }
@@ -185,6 +194,9 @@ impl fmt::Display for WaitReason {
             Self::WaitGroup => "sync.WaitGroup.Wait",
             Self::Once => "sync.Once.Do",
             Self::Singleflight => "singleflight.Do",
+            Self::ChanReceive => "chan receive",
+            Self::ChanSend => "chan send",
+            Self::Select => "select",
         })
     }
 }
@@ -228,6 +240,9 @@ pub(crate) fn note_sync_wait(kind: gort_sync::WaitKind, at: &'static Location<'s
         WaitKind::WaitGroup => WaitReason::WaitGroup,
         WaitKind::Once => WaitReason::Once,
         WaitKind::Singleflight => WaitReason::Singleflight,
+        WaitKind::ChanReceive => WaitReason::ChanReceive,
+        WaitKind::ChanSend => WaitReason::ChanSend,
+        WaitKind::Select => WaitReason::Select,
         _ => WaitReason::Other,
     };
     note_wait(reason, at);

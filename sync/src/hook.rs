@@ -34,6 +34,12 @@ pub enum WaitKind {
     Context,
     /// A call that another makes, of a [`singleflight::Group`](crate::singleflight::Group).
     Singleflight,
+    /// A value of a [channel](crate::chan).
+    ChanReceive,
+    /// Room in a [channel](crate::chan), or a receiver.
+    ChanSend,
+    /// One of the arms of a [`select!`](crate::select!).
+    Select,
 }
 
 impl WaitKind {
@@ -52,6 +58,9 @@ impl WaitKind {
             Self::Once => "sync.Once.Do",
             Self::Context => "context.Done",
             Self::Singleflight => "singleflight.Do",
+            Self::ChanReceive => "chan receive",
+            Self::ChanSend => "chan send",
+            Self::Select => "select",
         }
     }
 }

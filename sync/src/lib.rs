@@ -1,5 +1,7 @@
 //! Synchronisation for [gort]: leaf primitives that know wakers and no scheduler, and work with any executor.
 //!
+//! Channels: [`chan`], [`oneshot`] for a single value, [`broadcast`] for all receivers, [`watch`] for the latest value; with [`select!`] over them and any futures, and [`Selector`] for a number of arms that is not known before.
+//!
 //! Locks: [`Mutex`], [`RwLock`], [`Semaphore`], [`Notify`], [`Cond`], [`Barrier`], [`OnceCell`], [`Once`], [`Lazy`], [`Latch`], [`WaitGroup`]. All
 //! operations that wait are named futures, with a form that blocks a thread beside them; waiting allocates nothing, and no
 //! lock is poisoned by a panic. For a concurrent map there are well-kept crates that need no waiting: `papaya`, or `dashmap`.
@@ -9,14 +11,22 @@
 //!
 //! [gort]: https://docs.rs/gort
 
+pub mod broadcast;
+pub mod chan;
 mod context;
+mod hook;
 mod latch;
 mod locks;
+pub mod oneshot;
 mod pool;
+mod select;
 pub mod singleflight;
 mod timers;
+mod until;
+pub mod watch;
 
 pub use context::{AfterFunc, Cancel, Cause, Context, ContextError, Done, Run};
+pub use hook::{WaitHook, WaitKind, set_wait_hook};
 pub use latch::{Latch, Wait};
 pub use locks::{
     Acquire, AcquireOwned, Barrier, BarrierWait, BarrierWaitResult, Closed, Cond, CondWait, Lazy,
@@ -28,8 +38,11 @@ pub use locks::{
 };
 
 pub use pool::{Pool, Pooled};
+pub use select::{Selecting, Selector};
 pub use timers::{Timers, set_timers};
 
-mod hook;
-
-pub use hook::{WaitHook, WaitKind, set_wait_hook};
+/// What the expansion of [`select!`] calls. No part of the public interface.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::select::{Arms, FutureArm, Options, Receives, RecvArm, Select, SendArm, Sends};
+}

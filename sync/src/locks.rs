@@ -4,7 +4,7 @@
 //! left. A panic in a waker goes on to who called it, after all others were woken.
 
 mod barrier;
-mod block;
+pub(crate) mod block;
 mod cond;
 #[cfg(all(test, gort_loom))]
 mod model;
@@ -17,7 +17,7 @@ mod raw_semaphore;
 mod rwlock;
 mod rwlock_guard;
 mod semaphore;
-mod wait;
+pub(crate) mod wait;
 mod wait_group;
 
 pub(crate) use block::block_on;

@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
+use std::time::Instant;
 
 struct Unpark(Thread);
 
@@ -37,13 +38,33 @@ fn waker() -> Waker {
 /// A token that another user of `park` leaves, or takes, does no harm: the future is polled again on every return, and wakes
 /// that come during a poll leave a token of their own.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    poll_and(future, || {
+        thread::park();
+        true
+    })
+    .expect("it waits until the future is ready")
+}
+
+/// Blocks the thread until `future` is ready, or `deadline` has passed and it is not.
+pub(crate) fn block_until<F: Future>(future: F, deadline: Instant) -> Option<F::Output> {
+    poll_and(future, || {
+        let left = deadline.saturating_duration_since(Instant::now());
+        thread::park_timeout(left);
+        !left.is_zero()
+    })
+}
+
+/// Polls `future` again each time `wait` returns true, until it is ready.
+fn poll_and<F: Future>(future: F, mut wait: impl FnMut() -> bool) -> Option<F::Output> {
     let mut future = pin!(future);
     let waker = waker();
     let mut cx = Context::from_waker(&waker);
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
-            return output;
+            return Some(output);
         }
-        thread::park();
+        if !wait() {
+            return None;
+        }
     }
 }

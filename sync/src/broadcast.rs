@@ -1,0 +1,401 @@
+//! Every receiver gets every value, unless it falls behind.
+//!
+//! The channel keeps the last `capacity` values. A receiver that is further behind is told how many it has missed, and goes on
+//! with the oldest that is left; senders never wait.
+//!
+//! # Examples
+//!
+//! ```
+//! use gort_sync::broadcast::{self, RecvError};
+//!
+//! # futures_lite::future::block_on(async {
+//! let (sender, mut one) = broadcast::channel(2);
+//! let mut two = sender.subscribe();
+//! for i in 0..3 {
+//!     sender.send(i).unwrap();
+//! }
+//! assert_eq!(one.recv().await, Err(RecvError::Lagged(1)));
+//! assert_eq!(one.recv().await, Ok(1));
+//! assert_eq!(one.recv().await, Ok(2));
+//! drop(sender);
+//! assert_eq!(one.recv().await, Err(RecvError::Closed));
+//! # drop(two);
+//! # });
+//! ```
+
+// A queue under a lock, and a `Notify`. The values are behind an `Arc`, so that no clone of a user's runs under the lock: one
+// allocation per value, none per receiver.
+
+#[cfg(all(test, gort_loom))]
+mod model;
+#[cfg(all(test, not(gort_loom)))]
+mod tests;
+
+use std::collections::VecDeque;
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::PoisonError;
+use std::task::{Context, Poll};
+
+use gort_primitives::sync::{Arc, Mutex, MutexGuard};
+use pin_project_lite::pin_project;
+
+use crate::Notify;
+use crate::hook::{Site, WaitKind};
+use crate::locks::block::block_on;
+use crate::until::Until;
+
+struct Shared<T> {
+    capacity: usize,
+    state: Mutex<State<T>>,
+    sent: Notify,
+}
+
+struct State<T> {
+    values: VecDeque<std::sync::Arc<T>>,
+    /// The number of the first of `values`; each value has the number after the one before.
+    first: u64,
+    senders: usize,
+    receivers: usize,
+}
+
+impl<T> State<T> {
+    /// The number of the next value.
+    fn end(&self) -> u64 {
+        self.first + self.values.len() as u64
+    }
+
+    /// The value with the number `next`, which becomes that of the next one.
+    fn read(&self, next: &mut u64) -> Option<Result<std::sync::Arc<T>, RecvError>> {
+        if *next < self.first {
+            let missed = self.first - *next;
+            *next = self.first;
+            return Some(Err(RecvError::Lagged(missed)));
+        }
+        let at = usize::try_from(*next - self.first).expect("it is in the queue");
+        match self.values.get(at) {
+            Some(value) => {
+                *next += 1;
+                Some(Ok(value.clone()))
+            }
+            None => (self.senders == 0).then_some(Err(RecvError::Closed)),
+        }
+    }
+}
+
+impl<T> Shared<T> {
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Creates a channel that keeps the last `capacity` values.
+///
+/// # Panics
+///
+/// If `capacity` is zero: a receiver would miss everything.
+#[must_use]
+#[track_caller]
+pub fn channel<T: Clone>(capacity: usize) -> (Sender<T>, Receiver<T>) {
+    assert!(
+        capacity > 0,
+        "a broadcast channel keeps at least one value; give it a capacity"
+    );
+    let state = State {
+        values: VecDeque::new(),
+        first: 0,
+        senders: 1,
+        receivers: 1,
+    };
+    let shared = Arc::new(Shared {
+        capacity,
+        state: Mutex::new(state),
+        sent: Notify::new(),
+    });
+    let sender = Sender {
+        shared: shared.clone(),
+    };
+    (sender, Receiver { shared, next: 0 })
+}
+
+/// The sending half.
+pub struct Sender<T> {
+    shared: Arc<Shared<T>>,
+}
+
+/// The receiving half. It gets what is sent after it was made; a clone, what the original has not received yet.
+pub struct Receiver<T> {
+    shared: Arc<Shared<T>>,
+    /// The number of the next value.
+    next: u64,
+}
+
+/// Nobody would receive it; the value comes back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SendError<T>(pub T);
+
+/// Why there is no value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecvError {
+    /// All senders are gone, and everything was received.
+    Closed,
+    /// So many values were missed; the next call goes on with the oldest that is left.
+    Lagged(u64),
+}
+
+/// Why there is no value now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TryRecvError {
+    /// Everything was received.
+    Empty,
+    /// All senders are gone, and everything was received.
+    Closed,
+    /// So many values were missed; the next call goes on with the oldest that is left.
+    Lagged(u64),
+}
+
+impl<T> Sender<T> {
+    /// Sends a value to all receivers; returns how many there are.
+    ///
+    /// # Errors
+    ///
+    /// Gives the value back if there is no receiver.
+    pub fn send(&self, value: T) -> Result<usize, SendError<T>> {
+        let mut state = self.shared.lock();
+        if state.receivers == 0 {
+            drop(state);
+            return Err(SendError(value));
+        }
+        let mut old = None;
+        if state.values.len() == self.shared.capacity {
+            old = state.values.pop_front();
+            state.first += 1;
+        }
+        state.values.push_back(std::sync::Arc::new(value));
+        let receivers = state.receivers;
+        drop(state);
+        // A value's drop is foreign code: not under the lock.
+        drop(old);
+        self.shared.sent.notify_waiters();
+        Ok(receivers)
+    }
+
+    /// Makes a receiver of what is sent from now on.
+    #[must_use]
+    pub fn subscribe(&self) -> Receiver<T> {
+        let mut state = self.shared.lock();
+        state.receivers += 1;
+        let next = state.end();
+        drop(state);
+        let shared = self.shared.clone();
+        Receiver { shared, next }
+    }
+
+    /// Returns how many receivers there are.
+    #[must_use]
+    pub fn receiver_count(&self) -> usize {
+        self.shared.lock().receivers
+    }
+}
+
+impl<T: Clone> Receiver<T> {
+    /// Receives the next value.
+    ///
+    /// # Errors
+    ///
+    /// Fails if all senders are gone and everything was received, and once each time that values were missed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    #[track_caller]
+    pub fn recv(&mut self) -> Recv<'_, T> {
+        Recv {
+            until: Until::new(&self.shared.sent),
+            shared: &self.shared,
+            next: &mut self.next,
+            site: Site::here(),
+        }
+    }
+
+    /// Receives the next value if it is there.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv), and if there is none yet.
+    pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
+        let found = self.shared.lock().read(&mut self.next);
+        match found {
+            Some(Ok(value)) => Ok(own(value)),
+            Some(Err(RecvError::Closed)) => Err(TryRecvError::Closed),
+            Some(Err(RecvError::Lagged(missed))) => Err(TryRecvError::Lagged(missed)),
+            None => Err(TryRecvError::Empty),
+        }
+    }
+
+    /// Receives the next value, blocking the thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv).
+    #[track_caller]
+    pub fn recv_blocking(&mut self) -> Result<T, RecvError> {
+        block_on(self.recv())
+    }
+}
+
+impl<T> Receiver<T> {
+    /// Returns how many values this receiver has yet to receive, those that it has missed included.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.shared.lock().end() - self.next
+    }
+
+    /// Returns whether everything was received.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Takes the value out, or clones it if others have yet to receive it.
+fn own<T: Clone>(value: std::sync::Arc<T>) -> T {
+    std::sync::Arc::unwrap_or_clone(value)
+}
+
+pin_project! {
+    /// The future of [`Receiver::recv`].
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Recv<'a, T> {
+        #[pin]
+        until: Until<'a>,
+        shared: &'a Shared<T>,
+        next: &'a mut u64,
+        site: Site,
+    }
+}
+
+impl<T: Clone> Future for Recv<'_, T> {
+    type Output = Result<T, RecvError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let (shared, next) = (*this.shared, this.next);
+        let poll = this.until.poll_until(cx, || shared.lock().read(next));
+        let poll = this.site.or_waits(WaitKind::ChanReceive, poll);
+        poll.map(|found| found.map(own))
+    }
+}
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        self.shared.lock().senders += 1;
+        let shared = self.shared.clone();
+        Self { shared }
+    }
+}
+
+impl<T> Clone for Receiver<T> {
+    fn clone(&self) -> Self {
+        self.shared.lock().receivers += 1;
+        let shared = self.shared.clone();
+        let next = self.next;
+        Self { shared, next }
+    }
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.senders -= 1;
+        let last = state.senders == 0;
+        drop(state);
+        if last {
+            self.shared.sent.notify_waiters();
+        }
+    }
+}
+
+/// The last receiver drops what the channel keeps.
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.receivers -= 1;
+        let mut kept = VecDeque::new();
+        if state.receivers == 0 {
+            state.first = state.end();
+            kept = std::mem::take(&mut state.values);
+        }
+        drop(state);
+        drop(kept);
+    }
+}
+
+impl<T> fmt::Debug for Shared<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.lock();
+        let (len, senders, receivers) = (state.values.len(), state.senders, state.receivers);
+        drop(state);
+        f.debug_struct("Channel")
+            .field("len", &len)
+            .field("capacity", &self.capacity)
+            .field("senders", &senders)
+            .field("receivers", &receivers)
+            .finish()
+    }
+}
+
+impl<T> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Sender").field(&self.shared).finish()
+    }
+}
+
+impl<T> fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Receiver").field(&self.shared).finish()
+    }
+}
+
+impl<T> fmt::Debug for Recv<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recv").finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for SendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SendError(..)")
+    }
+}
+
+impl<T> fmt::Display for SendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("broadcasting to nobody")
+    }
+}
+
+impl fmt::Display for RecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("receiving from a closed broadcast channel"),
+            Self::Lagged(missed) => write!(f, "the receiver missed {missed} values"),
+        }
+    }
+}
+
+impl fmt::Display for TryRecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("receiving from an empty broadcast channel"),
+            Self::Closed => RecvError::Closed.fmt(f),
+            Self::Lagged(missed) => RecvError::Lagged(*missed).fmt(f),
+        }
+    }
+}
+
+impl<T> Error for SendError<T> {}
+impl Error for RecvError {}
+impl Error for TryRecvError {}
