@@ -1,16 +1,19 @@
-//! gort: its own tasks, timers and sockets, with the ecosystem's channels and locks.
+//! gort, with nothing else.
 
 use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::DerefMut;
 use std::time::Duration;
 
 use ::gort::Task;
 use ::gort::hyper::{GortIo, GortTimer};
 use ::gort::net::{TcpListener, TcpStream};
+use ::gort::select;
+use ::gort::sync::{chan, oneshot};
 
-use super::Runtime;
-use super::ecosystem::{self, FuturesStream, Once};
+use super::ecosystem::FuturesStream;
+use super::{Closed, Mutex, OnceReceiver, OnceSender, Receiver, Runtime, Sender};
 
 /// gort.
 pub(crate) struct Gort;
@@ -19,13 +22,13 @@ impl Runtime for Gort {
     const NAME: &'static str = "gort";
 
     type Join<T: Send + 'static> = Task<T>;
-    type Sender<T: Send + 'static> = async_channel::Sender<T>;
-    type Receiver<T: Send + 'static> = async_channel::Receiver<T>;
-    type SharedSender<T: Send + 'static> = async_channel::Sender<T>;
-    type SharedReceiver<T: Send + 'static> = async_channel::Receiver<T>;
-    type OnceSender<T: Send + 'static> = Once<async_channel::Sender<T>>;
-    type OnceReceiver<T: Send + 'static> = Once<async_channel::Receiver<T>>;
-    type Mutex<T: Send + 'static> = async_lock::Mutex<T>;
+    type Sender<T: Send + 'static> = chan::Sender<T>;
+    type Receiver<T: Send + 'static> = chan::Receiver<T>;
+    type SharedSender<T: Send + 'static> = chan::Sender<T>;
+    type SharedReceiver<T: Send + 'static> = chan::Receiver<T>;
+    type OnceSender<T: Send + 'static> = oneshot::Sender<T>;
+    type OnceReceiver<T: Send + 'static> = oneshot::Receiver<T>;
+    type Mutex<T: Send + 'static> = ::gort::sync::Mutex<T>;
     type Listener = TcpListener;
     type Stream = FuturesStream<TcpStream>;
     type HyperIo = GortIo<TcpStream>;
@@ -82,30 +85,31 @@ impl Runtime for Gort {
         ::gort::time::timeout(duration, future).await.ok()
     }
 
-    fn channel<T: Send + 'static>(
-        capacity: usize,
-    ) -> (async_channel::Sender<T>, async_channel::Receiver<T>) {
-        async_channel::bounded(capacity)
+    fn channel<T: Send + 'static>(capacity: usize) -> (chan::Sender<T>, chan::Receiver<T>) {
+        chan::bounded(capacity)
     }
 
-    fn shared_channel<T: Send + 'static>(
-        capacity: usize,
-    ) -> (async_channel::Sender<T>, async_channel::Receiver<T>) {
-        async_channel::bounded(capacity)
+    fn shared_channel<T: Send + 'static>(capacity: usize) -> (chan::Sender<T>, chan::Receiver<T>) {
+        chan::bounded(capacity)
     }
 
     fn oneshot<T: Send + 'static>() -> (Self::OnceSender<T>, Self::OnceReceiver<T>) {
-        ecosystem::oneshot()
+        oneshot::channel()
     }
 
-    fn mutex<T: Send + 'static>(value: T) -> async_lock::Mutex<T> {
-        async_lock::Mutex::new(value)
+    fn mutex<T: Send + 'static>(value: T) -> ::gort::sync::Mutex<T> {
+        ::gort::sync::Mutex::new(value)
     }
 
-    fn select4<T: Send + 'static>(
-        receivers: &mut [async_channel::Receiver<T>; 4],
-    ) -> impl Future<Output = T> + Send {
-        ecosystem::select4(receivers)
+    async fn select4<T: Send + 'static>(receivers: &mut [chan::Receiver<T>; 4]) -> T {
+        let [a, b, c, d] = receivers;
+        let message = select! {
+            recv(a) -> message => message,
+            recv(b) -> message => message,
+            recv(c) -> message => message,
+            recv(d) -> message => message,
+        };
+        message.expect("one of the four channels was closed")
     }
 
     async fn listen() -> io::Result<(TcpListener, SocketAddr)> {
@@ -132,5 +136,39 @@ impl Runtime for Gort {
 
     fn hyper_timer() -> Self::HyperTimer {
         GortTimer::new()
+    }
+}
+
+impl<T: Send + 'static> Sender<T> for chan::Sender<T> {
+    async fn send(&self, message: T) -> Result<(), Closed> {
+        chan::Sender::send(self, message).await.map_err(|_| Closed)
+    }
+
+    fn try_send(&self, message: T) -> Result<(), Closed> {
+        chan::Sender::try_send(self, message).map_err(|_| Closed)
+    }
+}
+
+impl<T: Send + 'static> Receiver<T> for chan::Receiver<T> {
+    async fn recv(&mut self) -> Option<T> {
+        chan::Receiver::recv(self).await.ok()
+    }
+}
+
+impl<T: Send + 'static> OnceSender<T> for oneshot::Sender<T> {
+    fn send(self, message: T) -> Result<(), Closed> {
+        oneshot::Sender::send(self, message).map_err(|_| Closed)
+    }
+}
+
+impl<T: Send + 'static> OnceReceiver<T> for oneshot::Receiver<T> {
+    async fn recv(self) -> Result<T, Closed> {
+        self.await.map_err(|_| Closed)
+    }
+}
+
+impl<T: Send + 'static> Mutex<T> for ::gort::sync::Mutex<T> {
+    fn lock(&self) -> impl Future<Output: DerefMut<Target = T> + Send> + Send {
+        ::gort::sync::Mutex::lock(self)
     }
 }
