@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 use super::const_unless_loom;
 use super::mutex::{Lock, Mutex};
 use super::mutex_guard::MutexGuard;
-use super::wait::{WaitQueue, Waiter, WakeBatch};
+use super::wait::{WaitQueue, Waiter};
 use crate::hook::{Site, WaitKind};
 
 /// What a waiter is granted by `notify_one`, which it passes on if it is dropped.
@@ -119,25 +119,8 @@ impl Cond {
 
     /// Wakes all who wait: Go's `Broadcast`.
     pub fn notify_all(&self) {
-        let mut list = self.queue.lock();
-        let end = list.next_ticket();
-        let mut wakers = WakeBatch::new();
-        loop {
-            while !wakers.is_full()
-                && let Some(ticket) = list.front_ticket()
-                && ticket < end
-            {
-                wakers.push(list.grant_front_only(BY_ALL));
-            }
-            let full = wakers.is_full();
-            drop(list);
-            wakers.wake();
-            if !full {
-                wakers.finish();
-                return;
-            }
-            list = self.queue.lock();
-        }
+        let list = self.queue.lock();
+        list.grant_all(|list| list.grant_front_only(BY_ALL), |_| ());
     }
 }
 

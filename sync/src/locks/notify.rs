@@ -14,7 +14,7 @@ use gort_primitives::atomic::{AtomicUsize, Ordering};
 use pin_project_lite::pin_project;
 
 use super::const_unless_loom;
-use super::wait::{WaitQueue, Waiter, WakeBatch};
+use super::wait::{WaitQueue, Waiter};
 use crate::hook::{Site, WaitKind};
 
 /// Set while a `notify_one` waits for a waiter.
@@ -140,31 +140,18 @@ impl Notify {
     ///
     /// What was done before is seen by them.
     pub fn notify_waiters(&self) {
-        let mut list = self.queue.lock();
+        let list = self.queue.lock();
         // AcqRel: publishes what was done to the Acquire in `calls`; under the lock, so that nobody enters with an old count.
         self.word.fetch_add(CALL, Ordering::AcqRel);
-        let end = list.next_ticket();
-        let mut wakers = WakeBatch::new();
-        loop {
-            while !wakers.is_full()
-                && let Some(ticket) = list.front_ticket()
-                && ticket < end
-            {
-                wakers.push(list.grant_front_only(BY_ALL));
-            }
-            if list.is_empty() {
-                // Relaxed: orders nothing.
-                self.word.fetch_and(!WAITERS, Ordering::Relaxed);
-            }
-            let full = wakers.is_full();
-            drop(list);
-            wakers.wake();
-            if !full {
-                wakers.finish();
-                return;
-            }
-            list = self.queue.lock();
-        }
+        list.grant_all(
+            |list| list.grant_front_only(BY_ALL),
+            |list| {
+                if list.is_empty() {
+                    // Relaxed: orders nothing.
+                    self.word.fetch_and(!WAITERS, Ordering::Relaxed);
+                }
+            },
+        );
     }
 
     /// The calls of `notify_waiters` so far.

@@ -22,10 +22,8 @@
 //! the middle is what locks need most, and the lock is held for a few instructions), asking for the state without the lock
 //! (saves one lock per park, at the price of a second protocol).
 
-use std::any::Any;
 use std::fmt;
 use std::marker::PhantomPinned;
-use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
 use std::sync::PoisonError;
@@ -35,6 +33,10 @@ use gort_primitives::cell::UnsafeCell;
 use gort_primitives::sync::{Mutex, MutexGuard};
 
 use super::const_unless_loom;
+
+mod batch;
+
+pub(crate) use batch::WakeBatch;
 
 /// A first-in, first-out queue of [`Waiter`]s.
 pub(crate) struct WaitQueue {
@@ -442,62 +444,5 @@ impl Locked<'_> {
             let fields = unsafe { &mut *fields };
             f(fields)
         })
-    }
-}
-
-/// Wakers that are woken when the lock is free again: a few at a time, so that they fit on the stack.
-///
-/// If wakers panic, the others are woken all the same, and the first panic goes on in [`Self::finish`].
-#[derive(Debug)]
-pub(crate) struct WakeBatch {
-    wakers: [Option<Waker>; WakeBatch::SIZE],
-    len: usize,
-    panic: Option<Box<dyn Any + Send>>,
-}
-
-impl WakeBatch {
-    /// Thin air: enough that a broadcast seldom takes the lock twice, and half a kilobyte of stack.
-    #[cfg(not(gort_loom))]
-    const SIZE: usize = 32;
-    /// So small that a model fills it.
-    #[cfg(gort_loom)]
-    const SIZE: usize = 1;
-
-    pub(crate) fn new() -> Self {
-        Self {
-            wakers: [const { None }; Self::SIZE],
-            len: 0,
-            panic: None,
-        }
-    }
-
-    pub(crate) fn is_full(&self) -> bool {
-        self.len == Self::SIZE
-    }
-
-    pub(crate) fn push(&mut self, waker: Option<Waker>) {
-        if let Some(waker) = waker {
-            self.wakers[self.len] = Some(waker);
-            self.len += 1;
-        }
-    }
-
-    /// Wakes all that are in it, so that it is empty again.
-    pub(crate) fn wake(&mut self) {
-        for waker in &mut self.wakers[..self.len] {
-            let waker = waker.take();
-            let wake = AssertUnwindSafe(|| waker.map(Waker::wake));
-            if let Err(panic) = panic::catch_unwind(wake) {
-                self.panic.get_or_insert(panic);
-            }
-        }
-        self.len = 0;
-    }
-
-    /// Lets the first panic go on, if there was one.
-    pub(crate) fn finish(self) {
-        if let Some(panic) = self.panic {
-            panic::resume_unwind(panic);
-        }
     }
 }

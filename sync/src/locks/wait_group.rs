@@ -13,7 +13,7 @@ use gort_primitives::atomic::{AtomicUsize, Ordering};
 use pin_project_lite::pin_project;
 
 use super::block::block_on;
-use super::wait::{WaitQueue, Waiter, WakeBatch};
+use super::wait::{Locked, WaitQueue, Waiter};
 use crate::hook::{Site, WaitKind};
 
 /// Set while somebody is in the queue. Changed under its lock only.
@@ -166,7 +166,7 @@ impl Shared {
     /// As `done`, under the queue's lock.
     #[cold]
     fn last_done(&self) -> bool {
-        let mut list = self.queue.lock();
+        let list = self.queue.lock();
         // Relaxed: the exchange below orders.
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
@@ -184,24 +184,8 @@ impl Shared {
                 Err(now) => word = now,
             }
         }
-        let end = list.next_ticket();
-        let mut wakers = WakeBatch::new();
-        loop {
-            while !wakers.is_full()
-                && let Some(ticket) = list.front_ticket()
-                && ticket < end
-            {
-                wakers.push(list.grant_front());
-            }
-            let full = wakers.is_full();
-            drop(list);
-            wakers.wake();
-            if !full {
-                wakers.finish();
-                return true;
-            }
-            list = self.queue.lock();
-        }
+        list.grant_all(Locked::grant_front, |_| ());
+        true
     }
 
     /// Sets WAITERS unless none is left. Called under the queue's lock.
