@@ -3,34 +3,35 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Poll, ready};
+use std::task::Poll;
 
 use pin_project_lite::pin_project;
 
 use super::node::Node;
 use super::{Context, ContextError};
-use crate::Notified;
 use crate::hook::{Site, WaitKind};
+use crate::until::Until;
 
 pin_project! {
     /// The future of [`Context::done`].
     #[must_use = "futures do nothing unless polled"]
     pub struct Done<'a> {
-        // None: it never ends.
+        // None, both: it never ends.
         node: Option<&'a Node>,
-        site: Site,
         #[pin]
-        notified: Option<Notified<'a>>,
+        until: Option<Until<'a>>,
+        site: Site,
     }
 }
 
 impl<'a> Done<'a> {
     #[track_caller]
     pub(super) fn new(context: &'a Context) -> Self {
+        let node = context.node();
         Self {
-            node: context.node(),
+            node,
+            until: node.map(|node| Until::new(&node.ended)),
             site: Site::here(),
-            notified: None,
         }
     }
 }
@@ -39,25 +40,12 @@ impl Future for Done<'_> {
     type Output = ContextError;
 
     fn poll(self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<ContextError> {
-        let mut this = self.project();
-        let Some(node) = *this.node else {
-            return this.site.or_waits(WaitKind::Context, Poll::Pending);
+        let this = self.project();
+        let ended = match (*this.node, this.until.as_pin_mut()) {
+            (Some(node), Some(until)) => until.poll_until(cx, || node.err()),
+            _ => Poll::Pending,
         };
-        loop {
-            // The notice is asked for before the look, so that an end in between counts.
-            let waits = this.notified.as_mut().as_pin_mut();
-            if let Some(err) = node.err() {
-                this.notified.set(None);
-                return Poll::Ready(err);
-            }
-            match waits {
-                None => this.notified.set(Some(node.ended.notified())),
-                Some(notified) => {
-                    ready!(this.site.or_waits(WaitKind::Context, notified.poll(cx)));
-                    this.notified.set(None);
-                }
-            }
-        }
+        this.site.or_waits(WaitKind::Context, ended)
     }
 }
 
