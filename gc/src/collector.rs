@@ -23,38 +23,13 @@
 //! This is the protocol of Doligez, Leroy and Gonthier (1993, 1994) with guards in the place of safepoints, and the barrier
 //! of Go.
 
-use std::sync::Mutex;
-use std::sync::mpsc::{Sender, channel};
-use std::{panic, thread};
-
-use crate::control::Stats;
 use crate::local::{self, Local, advance, lock};
-use crate::object::{List, ObjectRef};
+use crate::object::ObjectRef;
 use crate::phase::{Phase, Word, mark_color};
 use crate::root;
 use crate::seeded::bug;
+use crate::sweep::Sweep;
 use crate::tracer::Tracer;
-
-/// All objects that have survived a sweep, or been there during one. Locked during a sweep, and by those who look at the
-/// heap.
-static HEAP: Mutex<List> = Mutex::new(List::new());
-
-/// Visits all objects there are. They are not swept meanwhile; new ones may be left out.
-pub(crate) fn for_each_object(mut visit: impl FnMut(ObjectRef)) {
-    let mut heap = lock(&HEAP);
-    gather(&mut heap);
-    heap.iter().for_each(&mut visit);
-}
-
-/// Moves what the threads have allocated into `heap`.
-fn gather(heap: &mut List) {
-    // The register must be free before the lists are locked, and each list only for a moment.
-    let all = Local::all().clone();
-    for local in all {
-        let mut objects = std::mem::replace(&mut *lock(&local.objects), List::new());
-        heap.append(&mut objects);
-    }
-}
 
 /// A cycle as a machine, so that the simulator can run others between any two of its steps.
 pub(crate) struct Cycle {
@@ -134,12 +109,15 @@ impl Cycle {
         Step::Went
     }
 
-    /// Makes what is not marked free.
-    pub(crate) fn finish(self) -> Stats {
-        advance(Word::new(self.cycle + 1, Phase::Idle));
-        let mut stats = sweep(self.cycle);
-        stats.deferred = self.deferrals;
-        stats
+    /// Ends the marking, and returns the sweep of what is not marked.
+    pub(crate) fn finish(self) -> Sweep {
+        let next = Word::new(self.cycle + 1, Phase::Idle);
+        Sweep::begin(mark_color(self.cycle), || advance(next))
+    }
+
+    /// How often an object has been put off because a lock in it was held.
+    pub(crate) fn deferrals(&self) -> usize {
+        self.deferrals
     }
 
     /// The colour of what has been found.
@@ -227,66 +205,5 @@ impl Cycle {
         }
         let unchanged = |(local, before): (&&Local, u64)| lock(&local.grey).pushed == before;
         self.grey.is_empty() && all.iter().zip(pushed).all(unchanged)
-    }
-}
-
-/// Frees all objects without the mark of `cycle`, when all others have it: new ones are born with it.
-fn sweep(cycle: u64) -> Stats {
-    let live = mark_color(cycle);
-    let mut heap = lock(&HEAP);
-    let mut all = std::mem::replace(&mut *heap, List::new());
-    gather(&mut all);
-    let mut condemned = List::new();
-    let mut stats = Stats::NONE;
-    while let Some(object) = all.pop() {
-        let vtable = object.vtable();
-        if object.color() == live {
-            stats.live_objects += 1;
-            stats.live_bytes += vtable.size();
-            heap.push(object);
-            continue;
-        }
-        stats.freed_objects += 1;
-        stats.freed_bytes += vtable.size();
-        if vtable.needs_drop {
-            condemned.push(object);
-        } else {
-            // SAFETY: unmarked, so not reachable from a root, another object or a guard; and it needs no drop.
-            unsafe { object.free() };
-        }
-    }
-    if stats.freed_objects > 0 {
-        drop_all(condemned);
-    }
-    stats
-}
-
-/// Hands dead objects to the dropper.
-fn drop_all(condemned: List) {
-    static DROPPER: Mutex<Option<Sender<List>>> = Mutex::new(None);
-    let mut dropper = lock(&DROPPER);
-    let sender = dropper.get_or_insert_with(|| {
-        let (sender, lists) = channel::<List>();
-        let builder = thread::Builder::new().name("gort-gc-drop".to_owned());
-        let thread = builder.spawn(move || lists.into_iter().for_each(drop_list));
-        thread.expect("the dropper's thread can be created");
-        sender
-    });
-    if sender.send(condemned).is_err() {
-        unreachable!("the dropper catches all panics");
-    }
-}
-
-fn drop_list(mut condemned: List) {
-    while let Some(object) = condemned.pop() {
-        // SAFETY: dead, and in no other list, so this is the only use.
-        let result =
-            panic::catch_unwind(panic::AssertUnwindSafe(|| unsafe { object.drop_value() }));
-        if let Err(payload) = result {
-            // Its destructor might panic as well.
-            std::mem::forget(payload);
-        }
-        // SAFETY: dead, and dropped as far as possible.
-        unsafe { object.free() };
     }
 }

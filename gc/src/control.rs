@@ -5,6 +5,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use std::{process, thread};
 
+use crate::arena::return_memory;
 use crate::collector::{Cycle, Step, Wait};
 use crate::local::{Local, lock};
 use crate::phase::{Phase, Word};
@@ -52,7 +53,7 @@ pub struct Stats {
     pub cycles: u64,
     /// Objects that the last cycle has left.
     pub live_objects: usize,
-    /// Their bytes, with headers, without what they own outside the heap.
+    /// Their bytes, without what they own outside the heap.
     pub live_bytes: usize,
     /// Objects that the last cycle has freed, or given to the thread that drops them.
     pub freed_objects: usize,
@@ -227,9 +228,11 @@ fn collect_once(before: Stats) -> Stats {
         }
     }
     let (end, heap_end, sweep) = (pacer::allocated(), pacer::heap(), Instant::now());
-    let found = cycle.finish();
+    let deferred = cycle.deferrals();
+    let found = cycle.finish().complete();
     let duration = start.elapsed();
     pacer::cycle_ended(found.live_bytes, allocated, end, duration);
+    return_memory(pacer::goal().saturating_sub(found.live_bytes));
     let stats = Stats {
         cycles: before.cycles + 1,
         duration,
@@ -237,7 +240,12 @@ fn collect_once(before: Stats) -> Stats {
         second_wait: waits.second,
         sweeping: sweep.elapsed(),
         collecting: before.collecting + duration,
-        ..found
+        live_objects: found.live_objects,
+        live_bytes: found.live_bytes,
+        freed_objects: found.freed_objects,
+        freed_bytes: found.freed_bytes,
+        deferred,
+        ..Stats::NONE
     };
     let stats = stats.now();
     report::trace(&stats, heap, heap_end);

@@ -58,7 +58,8 @@ impl<'g, T> Gc<'g, T> {
     }
 
     pub(crate) fn object(self) -> ObjectRef {
-        ObjectRef::of(self.value)
+        // SAFETY: a `Gc` points to an object that a guard protects.
+        unsafe { ObjectRef::of(self.value.cast()) }
     }
 }
 

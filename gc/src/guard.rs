@@ -5,8 +5,10 @@ use std::marker::PhantomData;
 use std::panic::Location;
 
 use crate::Gc;
+use crate::arena::{self, AllocError};
 use crate::local::Local;
-use crate::object::ObjectRef;
+use crate::object::{ObjectRef, Promoted};
+use crate::phase::mark_color;
 use crate::seeded::bug;
 use crate::trace::{Object, Trace};
 use crate::tracer::Tracer;
@@ -72,12 +74,32 @@ impl Guard {
     /// It is dropped and freed some time after it has become unreachable, on another thread, in no particular order, and
     /// not at all when the process ends before.
     ///
-    /// A value is black if the cycle is being marked: it will not be traced. So what it holds is shaded here as long as it
-    /// may hold white objects.
+    /// The process is aborted when there is no memory: see [`try_alloc`](Self::try_alloc).
     #[inline]
     pub fn alloc<'g, T: Object<'g>>(&'g self, value: T) -> Gc<'g, T> {
         // SAFETY: `Object` asks for it.
         unsafe { self.alloc_unchecked(value) }
+    }
+
+    /// Moves a value to the heap, if there is memory.
+    ///
+    /// # Errors
+    ///
+    /// Gives the value back if the system refuses memory. Nothing is collected in the attempt: that takes a moment without
+    /// guards.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// gort_gc::with(|g| match g.try_alloc([0_u8; 1000]) {
+    ///     Ok(buffer) => assert_eq!(buffer.len(), 1000),
+    ///     Err((error, buffer)) => eprintln!("{error}; {} bytes are left over", buffer.len()),
+    /// });
+    /// ```
+    #[inline]
+    pub fn try_alloc<'g, T: Object<'g>>(&'g self, value: T) -> Result<Gc<'g, T>, (AllocError, T)> {
+        // SAFETY: `Object` asks for it.
+        unsafe { self.try_alloc_unchecked(value) }
     }
 
     /// Moves a value to the heap.
@@ -87,6 +109,29 @@ impl Guard {
     /// `T` is `Send` and `Sync`, under every brand.
     #[inline]
     pub(crate) unsafe fn alloc_unchecked<'g, T: Trace<'g>>(&'g self, value: T) -> Gc<'g, T> {
+        // SAFETY: the caller vouches for it.
+        match unsafe { self.try_alloc_unchecked(value) } {
+            Ok(gc) => gc,
+            Err((error, _)) => out_of_memory(&error),
+        }
+    }
+
+    /// A new object is black if the cycle is being marked: it will not be traced. So what it holds is shaded here as long as
+    /// it may hold white objects.
+    ///
+    /// # Safety
+    ///
+    /// As for [`alloc_unchecked`](Self::alloc_unchecked).
+    #[inline]
+    unsafe fn try_alloc_unchecked<'g, T: Trace<'g>>(
+        &'g self,
+        value: T,
+    ) -> Result<Gc<'g, T>, (AllocError, T)> {
+        let vtable = Promoted::<T>::VTABLE;
+        let place = match self.local.place(vtable) {
+            Ok(place) => place,
+            Err(error) => return Err((error, value)),
+        };
         let word = self.local.word();
         if T::NEEDS_TRACE && word.shades_initial() && !bug("no shading of what a new object holds")
         {
@@ -94,14 +139,20 @@ impl Guard {
         }
         let color = if bug("black objects in ARM") && word.shades_new() {
             word.mark_color()
+        } else if bug("white objects after the snapshot") {
+            mark_color(word.cycle() - 1)
         } else {
             word.alloc_color()
         };
-        let (object, place) = ObjectRef::new(value, color);
-        crate::local::lock(&self.local.objects).push(object);
-        self.local.count_allocation(object.vtable().size());
+        let object = place.object.cast::<T>();
+        // SAFETY: the slot is ours, and made for values of this type.
+        unsafe { object.write(value) };
+        place.set_color(color);
+        if vtable.shape.is_large() {
+            arena::settle(&place);
+        }
         // SAFETY: the object has been allocated under this guard: it is black, or not before its snapshot.
-        unsafe { Gc::of(place) }
+        Ok(unsafe { Gc::of(object) })
     }
 
     /// Ends the pin and begins another, so that the collector need not wait for this guard any longer.
@@ -163,6 +214,12 @@ impl Guard {
             self.local.shade(new);
         }
     }
+}
+
+#[cold]
+fn out_of_memory(error: &AllocError) -> ! {
+    eprintln!("gort-gc: {error}");
+    std::process::abort()
 }
 
 impl Drop for Guard {

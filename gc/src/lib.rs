@@ -49,6 +49,7 @@
 //! * Objects die some time after they have become unreachable. Values are dropped on a thread of the collector, in no
 //!   particular order, and not at all at the end of the process. A type with edges cannot have a destructor; its fields can.
 //! * A guard that is held for long keeps memory from being reused, and nothing else. Hold none while waiting.
+//! * After a `fork`, a child must not use the heap: it has no collector. It may start another program.
 //! * The heap grows to about twice of what is alive: see [`set_gc_percent`] and [`set_memory_limit`]. Memory that objects own
 //!   outside the heap does not count, unless they hold an [`External`].
 //! * `GORT_GCTRACE=1` prints a line about each cycle; [`stats`], [`heap_profile`] and [`dump_graph`] tell more.
@@ -62,8 +63,10 @@ pub mod collections;
 pub mod guide;
 pub mod records;
 
+mod arena;
 mod collector;
 mod control;
+mod dropper;
 mod epoch;
 mod fence;
 mod gc;
@@ -81,9 +84,11 @@ mod sight;
 #[cfg(test)]
 mod simulator;
 mod slot;
+mod sweep;
 mod trace;
 mod tracer;
 
+pub use arena::AllocError;
 pub use control::{Stats, collect, stats};
 pub use gc::{Edge, Gc};
 pub use gort_gc_derive::Trace;

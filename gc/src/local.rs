@@ -5,8 +5,8 @@
 //! | field of [`Local`] | by whom |
 //! |---|---|
 //! | `state`, `site` | written by the owner, read by the collector |
-//! | the cells | the owner, who is one thread at a time |
-//! | `grey`, `objects` | under their locks, which the collector takes once or twice per cycle |
+//! | the cells, `cache` | the owner, who is one thread at a time |
+//! | `grey` | under its lock, which the collector takes once or twice per cycle |
 //!
 //! A record is never freed; when its thread ends it is used by another. One whose thread has ended with a guard that was
 //! leaked is not: the guard may be in use for ever.
@@ -20,9 +20,10 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::arena::{self, AllocError, Cache, Place};
 use crate::epoch::{Epoch, State};
 use crate::fence;
-use crate::object::{List, ObjectRef};
+use crate::object::{ObjectRef, VTable};
 use crate::pacer;
 use crate::phase::Word;
 use crate::report::{Report, report};
@@ -68,8 +69,8 @@ pub(crate) struct Local {
     /// The word of the last pin that was reported because it did not end. The collector's.
     reported: AtomicU64,
     pub(crate) grey: Mutex<Grey>,
-    /// What the owner has allocated since the last sweep.
-    pub(crate) objects: Mutex<List>,
+    /// What the owner allocates from.
+    cache: Cache,
 }
 
 /// Set if the owner owes naps.
@@ -160,7 +161,7 @@ impl Local {
             name: Mutex::default(),
             reported: AtomicU64::new(Word::NONE.0),
             grey: Mutex::default(),
-            objects: Mutex::new(List::new()),
+            cache: Cache::new(),
         }));
         register.push(local);
         local
@@ -168,6 +169,7 @@ impl Local {
 
     /// Gives the record to the next thread.
     fn release(&self) {
+        self.cache.flush();
         // A destructor that runs after this gets another record, for the time of its guards.
         CURRENT.set(None);
         // Release: publishes the cells to the Acquire in `acquire`.
@@ -250,8 +252,27 @@ impl Local {
         self.state.own()
     }
 
-    /// Counts what is allocated.
+    /// Takes a slot for an object of a type.
     #[inline]
+    pub(crate) fn place(&self, vtable: &'static VTable) -> Result<Place, AllocError> {
+        match self.cache.take(vtable) {
+            Some(place) => Ok(place),
+            None => self.place_slow(vtable),
+        }
+    }
+
+    #[cold]
+    fn place_slow(&self, vtable: &'static VTable) -> Result<Place, AllocError> {
+        if vtable.shape.is_large() {
+            self.count_allocation(vtable.size());
+            return arena::take_large(vtable);
+        }
+        let slots = self.cache.refill(vtable)?;
+        self.count_allocation(slots * vtable.size());
+        Ok(self.cache.take(vtable).expect("it has been refilled"))
+    }
+
+    /// Counts what is allocated.
     pub(crate) fn count_allocation(&self, bytes: usize) {
         let unreported = self.unreported.get() + bytes;
         if unreported < BATCH {
@@ -307,7 +328,7 @@ impl Local {
         // Marking, pushing and counting are one step for the collector.
         let mut grey = lock(&self.grey);
         object.set_color(self.word().mark_color());
-        if object.vtable().needs_trace {
+        if object.needs_trace() {
             grey.objects.push(object);
             grey.pushed += 1;
         }
@@ -328,6 +349,7 @@ impl Local {
 
     /// Gives back a record of the simulator.
     pub(crate) fn end_of_simulator(&self) {
+        self.cache.flush();
         // Release: as in `release`.
         self.in_use.store(false, Ordering::Release);
     }

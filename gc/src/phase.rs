@@ -13,7 +13,7 @@
 //! | MARK1 | yes | yes, and what a new object holds | the mark colour: black |
 //! | MARK2 | yes | - | the mark colour: black |
 //!
-//! There are two colours beside none; which of them means marked alternates from cycle to cycle, so that nothing has to be
+//! There are two colours for objects; which of them means marked alternates from cycle to cycle, so that nothing has to be
 //! reset. The mark colour of a cycle is the live colour of the next.
 
 /// The word, as a value: odd, so that the state of a thread is the word that it is pinned with, or [`Word::NONE`].
@@ -30,8 +30,14 @@ pub(crate) enum Phase {
     Mark2 = 3,
 }
 
-/// What a colour byte says. `None` does not exist: an object has a colour from its birth.
+/// What a colour byte says: 1 and 2 are those of objects, and the others those of slots without one.
 pub(crate) type Color = u8;
+
+/// The colour of a slot that may be used for a new object.
+pub(crate) const FREE: Color = 0;
+
+/// The colour of a slot with a value that nobody can reach, and that has to be dropped yet.
+pub(crate) const CONDEMNED: Color = 3;
 
 impl Word {
     /// No word. It is before all others.

@@ -337,7 +337,8 @@ pub(crate) fn for_each(mut visit: impl FnMut(ObjectRef)) {
         // Acquire: pairs with the Release in `Root::of`, and with that in `give_back`: what is not a root any more is shaded if
         // it was one at the snapshot.
         if let Some(value) = NonNull::new(slot.load(Ordering::Acquire)) {
-            visit(ObjectRef::of(value));
+            // SAFETY: the object of a root, or of one that shades it before it lets go.
+            visit(unsafe { ObjectRef::of(value) });
         }
     }
 }

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use crate::collector::for_each_object;
 use crate::object::ObjectRef;
 use crate::root;
+use crate::sweep::for_each_object;
 use crate::trace::TypeInfo;
 use crate::tracer::Tracer;
 
@@ -21,7 +21,7 @@ pub struct TypeStats {
     pub type_name: &'static str,
     /// The objects of this type, dead ones included that have not been swept.
     pub objects: usize,
-    /// Their bytes, with headers, without what they own outside the heap.
+    /// Their bytes, without what they own outside the heap.
     pub bytes: usize,
     /// The size of one value.
     pub size: usize,

@@ -79,7 +79,7 @@ impl<'t> Tracer<'t> {
             Job::Mark { grey, color, .. } => {
                 if target.color() != *color {
                     target.set_color(*color);
-                    if target.vtable().needs_trace {
+                    if target.needs_trace() {
                         grey.push(target);
                     }
                 }

@@ -1,0 +1,140 @@
+//! The memory of the heap: typed blocks, with the colours of their objects beside them.
+//!
+//! | | what it is |
+//! |---|---|
+//! | [`range`] | the addresses: one reserved range, committed in chunks of 4 MiB |
+//! | [`pool`] | which blocks of it are free, and which of those hold memory |
+//! | [`block`] | 16 KiB of objects of one type: a header, a byte per object, the objects |
+//! | [`space`] | the blocks of one type, and the sweep |
+//! | [`cache`] | what a thread has at hand to allocate from |
+//!
+//! Locks are taken in this order: the sweep's, that of a space, that of the pool.
+//!
+//! # fork
+//!
+//! A child has the thread that called `fork` and no other: no collector, and locks as they were at that moment, some of them
+//! held by threads that are gone. As with most allocators, all that is safe is to replace the program; `std::process` does so.
+//!
+//! Rejected: an allocation by malloc for each object, with a header that links all of them. It cost three words and 88 ns
+//! for each node of a tree, and the sweep had to visit every object.
+
+mod block;
+mod cache;
+mod poison;
+mod pool;
+mod range;
+mod space;
+
+use std::{error, fmt, io};
+
+pub(crate) use block::{Block, Shape};
+pub(crate) use cache::{Cache, Place};
+pub(crate) use space::{Space, Tally, drop_condemned};
+
+use crate::object::VTable;
+
+/// There is no memory for an object.
+#[derive(Debug)]
+pub struct AllocError(io::Error);
+
+impl From<io::Error> for AllocError {
+    fn from(error: io::Error) -> Self {
+        Self(error)
+    }
+}
+
+impl fmt::Display for AllocError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no memory for the gc heap: {}", self.0)
+    }
+}
+
+impl error::Error for AllocError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+/// Takes a slot for an object that has blocks of its own. They are the caller's until [`settle`].
+pub(crate) fn take_large(vtable: &'static VTable) -> Result<Place, AllocError> {
+    Space::of(vtable).take_new().map(Place::in_block)
+}
+
+/// Gives the blocks of a large object to the heap, when the object has been written and coloured.
+pub(crate) fn settle(place: &Place) {
+    let block = Block::of(place.object);
+    block.space().give_back(block);
+}
+
+/// Returns memory to the system, but for about `keep` bytes of what is free.
+pub(crate) fn return_memory(keep: usize) {
+    pool::discard(keep / block::BLOCK);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Space;
+    use crate::local::lock;
+    use crate::object::Promoted;
+    use crate::seeded::with_bug;
+    use crate::simulator::ALONE;
+    use crate::{pin, with};
+
+    #[test]
+    fn threads_that_come_and_go_leave_their_blocks_to_others() {
+        let _alone = lock(&ALONE);
+        for _ in 0..100 {
+            let thread = std::thread::spawn(|| with(|g| *g.alloc([7_u8; 3])));
+            assert_eq!(thread.join().expect("it ends"), [7; 3]);
+        }
+        let space = Space::of(Promoted::<[u8; 3]>::VTABLE);
+        assert!(space.blocks().len() <= 1);
+    }
+
+    #[test]
+    fn types_that_share_an_entry_of_the_cache_have_blocks_of_their_own() {
+        fn turn<const N: usize>(round: u8) {
+            with(|g| {
+                let gc = g.alloc([round; N]);
+                assert_eq!(*gc, [round; N]);
+                assert_eq!(gc.object().vtable().value.size(), N);
+            });
+        }
+        macro_rules! turns {
+            ($round:expr, $($n:literal)*) => {$(
+                turn::<{ 100 + $n }>($round);
+                turn::<{ 200 + $n }>($round);
+                turn::<{ 300 + $n }>($round);
+                turn::<{ 400 + $n }>($round);
+                turn::<{ 500 + $n }>($round);
+                turn::<{ 600 + $n }>($round);
+                turn::<{ 700 + $n }>($round);
+                turn::<{ 800 + $n }>($round);
+            )*};
+        }
+        let _alone = lock(&ALONE);
+        // 160 types, and 64 entries.
+        for round in 0..10 {
+            turns!(round, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19);
+        }
+    }
+
+    #[test]
+    fn a_value_that_finds_no_memory_is_given_back() {
+        let _alone = lock(&ALONE);
+        let g = pin();
+        with_bug(Some("no memory"), || {
+            // More than there ever was.
+            let mut kept = Vec::new();
+            let (error, value) = loop {
+                match g.try_alloc([7_u8; 1 << 16]) {
+                    Ok(gc) => kept.push(gc),
+                    Err(error) => break error,
+                }
+            };
+            assert!(error.to_string().starts_with("no memory for the gc heap"));
+            assert_eq!(value, [7; 1 << 16]);
+            assert!(kept.iter().all(|gc| **gc == [7; 1 << 16]));
+        });
+    }
+}
