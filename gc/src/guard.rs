@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::panic::Location;
 
 use crate::Gc;
-use crate::arena::{self, AllocError};
+use crate::arena::{self, AllocError, Place};
 use crate::local::Local;
 use crate::object::{ObjectRef, Promoted};
 use crate::phase::mark_color;
@@ -98,8 +98,11 @@ impl Guard {
     /// ```
     #[inline]
     pub fn try_alloc<'g, T: Object<'g>>(&'g self, value: T) -> Result<Gc<'g, T>, (AllocError, T)> {
-        // SAFETY: `Object` asks for it.
-        unsafe { self.try_alloc_unchecked(value) }
+        match self.local.place(Promoted::<T>::VTABLE) {
+            // SAFETY: a slot for this type; `Object` asks for the rest.
+            Ok(place) => Ok(unsafe { self.write(&place, value) }),
+            Err(error) => Err((error, value)),
+        }
     }
 
     /// Moves a value to the heap.
@@ -109,29 +112,23 @@ impl Guard {
     /// `T` is `Send` and `Sync`, under every brand.
     #[inline]
     pub(crate) unsafe fn alloc_unchecked<'g, T: Trace<'g>>(&'g self, value: T) -> Gc<'g, T> {
-        // SAFETY: the caller vouches for it.
-        match unsafe { self.try_alloc_unchecked(value) } {
-            Ok(gc) => gc,
-            Err((error, _)) => out_of_memory(&error),
+        match self.local.place(Promoted::<T>::VTABLE) {
+            // SAFETY: a slot for this type; the caller vouches for the rest.
+            Ok(place) => unsafe { self.write(&place, value) },
+            Err(error) => out_of_memory(&error),
         }
     }
 
-    /// A new object is black if the cycle is being marked: it will not be traced. So what it holds is shaded here as long as
-    /// it may hold white objects.
+    /// Makes a slot an object.
+    ///
+    /// It is black if the cycle is being marked: it will not be traced. So what it holds is shaded here as long as it may
+    /// hold white objects.
     ///
     /// # Safety
     ///
-    /// As for [`alloc_unchecked`](Self::alloc_unchecked).
+    /// The slot has been taken for this type, and `T` is `Send` and `Sync`, under every brand.
     #[inline]
-    unsafe fn try_alloc_unchecked<'g, T: Trace<'g>>(
-        &'g self,
-        value: T,
-    ) -> Result<Gc<'g, T>, (AllocError, T)> {
-        let vtable = Promoted::<T>::VTABLE;
-        let place = match self.local.place(vtable) {
-            Ok(place) => place,
-            Err(error) => return Err((error, value)),
-        };
+    unsafe fn write<'g, T: Trace<'g>>(&'g self, place: &Place, value: T) -> Gc<'g, T> {
         let word = self.local.word();
         if T::NEEDS_TRACE && word.shades_initial() && !bug("no shading of what a new object holds")
         {
@@ -148,11 +145,11 @@ impl Guard {
         // SAFETY: the slot is ours, and made for values of this type.
         unsafe { object.write(value) };
         place.set_color(color);
-        if vtable.shape.is_large() {
-            arena::settle(&place);
+        if Promoted::<T>::VTABLE.shape.is_large() {
+            arena::settle(place);
         }
         // SAFETY: the object has been allocated under this guard: it is black, or not before its snapshot.
-        Ok(unsafe { Gc::of(object) })
+        unsafe { Gc::of(object) }
     }
 
     /// Ends the pin and begins another, so that the collector need not wait for this guard any longer.

@@ -50,10 +50,12 @@ impl Word {
         Self(8 * cycle + 2 * phase as u64 + 1)
     }
 
+    #[inline]
     pub(crate) const fn cycle(self) -> u64 {
         self.0 / 8
     }
 
+    #[inline]
     pub(crate) const fn phase(self) -> Phase {
         match self.0 / 2 % 4 {
             0 => Phase::Idle,
@@ -64,11 +66,13 @@ impl Word {
     }
 
     /// The colour of what is marked in this cycle.
+    #[inline]
     pub(crate) const fn mark_color(self) -> Color {
         mark_color(self.cycle())
     }
 
     /// The colour of a new object.
+    #[inline]
     pub(crate) const fn alloc_color(self) -> Color {
         match self.phase() {
             Phase::Idle | Phase::Arm => mark_color(self.cycle() - 1),
@@ -77,21 +81,25 @@ impl Word {
     }
 
     /// Tells whether pointers that are overwritten must be shaded.
+    #[inline]
     pub(crate) const fn shades_old(self) -> bool {
         !matches!(self.phase(), Phase::Idle)
     }
 
     /// Tells whether pointers that are written must be shaded.
+    #[inline]
     pub(crate) const fn shades_new(self) -> bool {
         matches!(self.phase(), Phase::Arm | Phase::Mark1)
     }
 
     /// Tells whether the pointers in a new object must be shaded: it is black, and they may be to white ones.
+    #[inline]
     pub(crate) const fn shades_initial(self) -> bool {
         matches!(self.phase(), Phase::Mark1)
     }
 
     /// Returns the number of the cycle if it is being marked.
+    #[inline]
     pub(crate) const fn marking(self) -> Option<u64> {
         match self.phase() {
             Phase::Idle | Phase::Arm => None,
@@ -101,6 +109,7 @@ impl Word {
 }
 
 /// The colour of what is marked in a cycle.
+#[inline]
 pub(crate) const fn mark_color(cycle: u64) -> Color {
     1 + (cycle & 1) as Color
 }

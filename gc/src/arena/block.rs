@@ -84,6 +84,7 @@ impl Shape {
     }
 
     /// Tells whether an object has blocks of its own.
+    #[inline]
     pub(crate) const fn is_large(&self) -> bool {
         self.slots == 1
     }

@@ -31,6 +31,8 @@ struct Pool {
     dirty: Vec<u64>,
     /// No word of `free` before this has a bit set.
     first: usize,
+    /// How many blocks are free and dirty.
+    held: usize,
 }
 
 /// Takes adjacent blocks. Their contents are undefined.
@@ -82,6 +84,7 @@ impl Pool {
             free,
             dirty,
             first: 0,
+            held: 0,
         }
     }
 
@@ -95,8 +98,10 @@ impl Pool {
             None => self.grow(blocks)?,
         };
         for block in start..start + blocks {
-            self.free[block / 64] &= !(1 << (block % 64));
-            self.dirty[block / 64] |= 1 << (block % 64);
+            let bit = 1 << (block % 64);
+            self.free[block / 64] &= !bit;
+            self.held -= usize::from(self.dirty[block / 64] & bit != 0);
+            self.dirty[block / 64] |= bit;
         }
         Ok(self.place(start))
     }
@@ -147,7 +152,9 @@ impl Pool {
     fn give_back(&mut self, start: NonNull<u8>, blocks: usize) {
         let start = (start.addr().get() - self.range.start().addr().get()) / BLOCK;
         for block in start..start + blocks {
-            self.free[block / 64] |= 1 << (block % 64);
+            let bit = 1 << (block % 64);
+            self.free[block / 64] |= bit;
+            self.held += usize::from(self.dirty[block / 64] & bit != 0);
         }
         self.first = self.first.min(start / 64);
     }
@@ -155,14 +162,15 @@ impl Pool {
     /// Takes the last run of blocks in a word that are free and dirty and before the given one, if more than `keep` are so.
     /// They are not dirty after this.
     fn take_last_dirty(&mut self, keep: usize, before: usize) -> Option<(usize, usize)> {
-        if self.held() <= keep {
+        if self.held <= keep {
             return None;
         }
         let below = |word: usize| match before.saturating_sub(word * 64) {
             n @ 0..64 => !(u64::MAX << n),
             _ => u64::MAX,
         };
-        let (word, bits) = (0..self.free.len()).rev().find_map(|word| {
+        let words = self.free.len().min(before.div_ceil(64));
+        let (word, bits) = (0..words).rev().find_map(|word| {
             let bits = self.free[word] & self.dirty[word] & below(word);
             (bits != 0).then_some((word, bits))
         })?;
@@ -171,13 +179,8 @@ impl Pool {
         let mask = (u64::MAX >> (64 - run)) << (end - run);
         self.free[word] &= !mask;
         self.dirty[word] &= !mask;
+        self.held -= run as usize;
         Some((word * 64 + (end - run) as usize, run as usize))
-    }
-
-    /// How many blocks are free and dirty.
-    fn held(&self) -> usize {
-        let words = self.free.iter().zip(&self.dirty);
-        words.map(|(f, d)| (f & d).count_ones() as usize).sum()
     }
 
     fn place(&self, block: usize) -> NonNull<u8> {
@@ -256,14 +259,14 @@ mod tests {
         unsafe { start.write_bytes(7, CHUNK) };
         pool.give_back(start, PER_CHUNK);
         let hole = pool.take(3).expect("there is room");
-        assert_eq!(pool.held(), PER_CHUNK - 3);
+        assert_eq!(pool.held, PER_CHUNK - 3);
         while let Some((start, blocks)) = pool.take_last_dirty(60, usize::MAX) {
             let place = pool.place(start);
             // SAFETY: taken.
             unsafe { Range::discard(place, blocks * BLOCK) };
             pool.give_back(place, blocks);
         }
-        assert_eq!((pool.used(), pool.held()), (3, 0));
+        assert_eq!((pool.used(), pool.held), (3, 0));
         pool.give_back(hole, 3);
         assert_eq!(pool.take_last_dirty(3, usize::MAX), None);
         assert_eq!(pool.take_last_dirty(2, 2), Some((0, 2)));
