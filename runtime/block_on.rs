@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
+use gort_gc::hooks::GuardWatch;
 use gort_net::{DriverIntent, Reactor};
 
 use crate::m::{self, M};
@@ -94,10 +95,12 @@ fn run<F: Future>(sleeper: &Sleeper, future: F) -> F::Output {
     let mut cx = Context::from_waker(&sleeper.waker);
     let mut wakers = Vec::new();
     let mut driving = None;
+    let guards = GuardWatch::new();
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
             return output;
         }
+        guards.look();
         driving.get_or_insert_with(Driving::begin);
         sleep(&sleeper.thread.parker, &mut wakers);
     }

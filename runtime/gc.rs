@@ -24,10 +24,10 @@
 //! [`Trace`], or [`collections`].
 
 pub use gort_gc::{
-    Edge, External, FieldInfo, Gc, GraphFormat, Guard, Mutex, MutexGuard, Object, OnceCell, Report,
-    Root, RwLock, RwLockReadGuard, RwLockWriteGuard, Slot, Static, Stats, Tracer, TypeInfo,
-    TypeStats, collect, collections, dump_graph, guide, heap_profile, pin, set_gc_percent,
-    set_memory_limit, set_report_hook, stats, with,
+    Collect, Edge, External, FieldInfo, Gc, GraphFormat, Guard, Mutex, MutexGuard, Object,
+    OnceCell, Report, Root, RwLock, RwLockReadGuard, RwLockWriteGuard, Slot, Static, Stats, Tracer,
+    TypeInfo, TypeStats, collect, collect_async, collections, dump_graph, guide, heap_profile,
+    hooks, pin, set_gc_percent, set_memory_limit, set_report_hook, stats, with,
 };
 
 #[doc(hidden)]

@@ -16,6 +16,7 @@ use std::task::Waker;
 
 use async_task::Runnable;
 use crossbeam_utils::CachePadded;
+use gort_gc::hooks::GuardWatch;
 use gort_primitives::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use crate::drive;
@@ -75,6 +76,8 @@ pub(crate) struct Local {
     pub(crate) delivered_at: Cell<u64>,
     /// The tick of the poll in which an operation of gort's own yielded last, for the end of a slice.
     pub(crate) yielded_in: Cell<u64>,
+    /// Finds polls that leave guards of the collected heap behind.
+    pub(crate) guards: GuardWatch,
     /// Whether nobody needed this thread for a long time.
     pub(crate) expired: Cell<bool>,
     /// Polls from the slot in a row.
@@ -139,6 +142,7 @@ impl M {
                 last_joiner: Cell::new(0),
                 delivered_at: Cell::new(0),
                 yielded_in: Cell::new(0),
+                guards: GuardWatch::default(),
                 expired: Cell::new(false),
                 streak: Cell::new(0),
                 turn: Cell::new(0),

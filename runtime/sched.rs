@@ -235,6 +235,7 @@ impl Here<'_> {
         self.begin_poll();
         runnable.run();
         self.end_poll();
+        self.local().guards.look();
         if let Some(held) = self.local().held.get()
             && self.m().lease.changed(held)
         {

@@ -82,6 +82,7 @@ pub(crate) fn run(here: Here<'_>, root: &impl Root, mut poll_root: impl FnMut() 
                         here.begin_poll();
                         let done = poll_root();
                         here.end_poll();
+                        here.local().guards.look();
                         if done {
                             return;
                         }

@@ -23,6 +23,7 @@
 //! This is the protocol of Doligez, Leroy and Gonthier (1993, 1994) with guards in the place of safepoints, and the barrier
 //! of Go.
 
+use crate::defer::{self, Deferred};
 use crate::local::{self, Local, advance, lock};
 use crate::object::ObjectRef;
 use crate::phase::{Phase, Word, mark_color};
@@ -40,6 +41,8 @@ pub(crate) struct Cycle {
     grey: Vec<ObjectRef>,
     deferred: Vec<ObjectRef>,
     deferrals: usize,
+    /// Functions that wait for the pins that the first grace period waits for.
+    late: Vec<Deferred>,
 }
 
 #[derive(Clone, Copy)]
@@ -78,6 +81,7 @@ impl Cycle {
             grey: Vec::new(),
             deferred: Vec::new(),
             deferrals: 0,
+            late: Vec::new(),
         }
     }
 
@@ -89,6 +93,7 @@ impl Cycle {
                 if self.is_older_pin(Phase::Idle) && !bug("two cycles mark at a time") {
                     return self.waits_for_pins(Phase::Idle);
                 }
+                self.take_late();
                 self.enter(Phase::Arm);
                 self.state = State::FirstGracePeriod;
             }
@@ -96,6 +101,7 @@ impl Cycle {
                 if self.is_older_pin(Phase::Arm) && !bug("no first grace period") {
                     return self.waits_for_pins(Phase::Arm);
                 }
+                defer::run_all(std::mem::take(&mut self.late));
                 self.enter(Phase::Mark1);
                 self.state = State::Roots;
             }
@@ -179,6 +185,12 @@ impl Cycle {
         if tracer.deferred() {
             self.deferred.push(object);
             self.deferrals += 1;
+        }
+    }
+
+    fn take_late(&mut self) {
+        for local in Local::all().iter() {
+            self.late.append(&mut lock(&local.deferred));
         }
     }
 

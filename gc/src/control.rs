@@ -1,7 +1,10 @@
 //! The collector's thread: when it runs a cycle, whom it tells, and what it counts.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use std::{process, thread};
 
@@ -27,6 +30,8 @@ static CONTROL: Mutex<Control> = Mutex::new(Control {
     begun: 0,
     finished: 0,
     last: Stats::NONE,
+    waiting: Vec::new(),
+    next_waiting: 0,
 });
 
 /// Signalled when a cycle is wanted.
@@ -43,6 +48,16 @@ struct Control {
     begun: u64,
     finished: u64,
     last: Stats,
+    waiting: Vec<Waiting>,
+    /// The name of the next one who waits.
+    next_waiting: u64,
+}
+
+/// A [`Collect`] that waits.
+struct Waiting {
+    name: u64,
+    awaited: u64,
+    waker: Waker,
 }
 
 /// What the last cycle of the collector has found, and what all of them have cost.
@@ -126,7 +141,7 @@ impl Stats {
 #[track_caller]
 pub fn collect() -> Stats {
     assert!(
-        !Local::is_pinned(),
+        Local::pins_of_current() == 0,
         "`collect` on a thread that is pinned would wait for itself; drop all guards before"
     );
     settings::check();
@@ -138,6 +153,79 @@ pub fn collect() -> Stats {
             .unwrap_or_else(PoisonError::into_inner);
     }
     control.last.now()
+}
+
+/// Collects what is unreachable, as [`collect`] does, without blocking the thread.
+///
+/// The cycle begins when the future is first polled. No guard may be held across the `.await`, which the compiler does not
+/// forbid in a future that stays on one thread: the cycle waits for that guard, and the guard for the cycle.
+///
+/// # Cancel safety
+///
+/// The cycle goes on if the future is dropped.
+///
+/// # Panics
+///
+/// The future panics if the value of `GORT_GC`, `GORT_MEMLIMIT` or `GORT_GCTRACE` means nothing.
+///
+/// # Examples
+///
+/// ```
+/// async fn tidy() -> usize {
+///     gort_gc::collect_async().await.live_bytes
+/// }
+/// # futures_lite::future::block_on(tidy());
+/// ```
+pub fn collect_async() -> Collect {
+    Collect { waits: None }
+}
+
+/// The future of [`collect_async`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct Collect {
+    /// The awaited cycle, and the name that we wait by.
+    waits: Option<(u64, u64)>,
+}
+
+impl Future for Collect {
+    type Output = Stats;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Stats> {
+        settings::check();
+        // Not under the lock: foreign code, as is the drop of the one before.
+        let waker = cx.waker().clone();
+        let mut control = lock(&CONTROL);
+        let (awaited, name) = *self.waits.get_or_insert_with(|| {
+            control.next_waiting += 1;
+            (control.want(), control.next_waiting)
+        });
+        let before = control.stop_waiting(name);
+        if control.finished >= awaited {
+            let last = control.last;
+            drop(control);
+            drop((before, waker));
+            return Poll::Ready(last.now());
+        }
+        control.waiting.push(Waiting {
+            name,
+            awaited,
+            waker,
+        });
+        drop(control);
+        drop(before);
+        Poll::Pending
+    }
+}
+
+impl Drop for Collect {
+    fn drop(&mut self) {
+        if let Some((_, name)) = self.waits {
+            let waiting = lock(&CONTROL).stop_waiting(name);
+            // Not under the lock: foreign code.
+            drop(waiting);
+        }
+    }
 }
 
 /// Returns what the last cycle has found.
@@ -175,6 +263,19 @@ impl Control {
         WANTED.notify_one();
         number
     }
+
+    fn stop_waiting(&mut self, name: u64) -> Option<Waiting> {
+        let at = self.waiting.iter().position(|one| one.name == name)?;
+        Some(self.waiting.swap_remove(at))
+    }
+
+    /// Takes those whose cycle has finished.
+    fn finished_waiting(&mut self) -> Vec<Waiting> {
+        let finished = self.finished;
+        self.waiting
+            .extract_if(.., |one| one.awaited <= finished)
+            .collect()
+    }
 }
 
 /// The collector's thread.
@@ -194,6 +295,17 @@ fn run() {
         control.finished += 1;
         control.last = stats;
         FINISHED.notify_all();
+        let waiting = control.finished_waiting();
+        drop(control);
+        waiting.into_iter().for_each(wake);
+    }
+}
+
+/// Wakes one who waits. A waker is foreign code, and may panic.
+fn wake(waiting: Waiting) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waiting.waker.wake())) {
+        // Its destructor might panic as well.
+        std::mem::forget(payload);
     }
 }
 

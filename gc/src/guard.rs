@@ -6,7 +6,8 @@ use std::panic::Location;
 
 use crate::Gc;
 use crate::arena::{self, AllocError, Place};
-use crate::local::Local;
+use crate::defer::Deferred;
+use crate::local::{Local, lock};
 use crate::object::{ObjectRef, Promoted};
 use crate::phase::mark_color;
 use crate::seeded::bug;
@@ -159,6 +160,42 @@ impl Guard {
     #[track_caller]
     pub fn repin(&mut self) {
         self.local.repin(Location::caller());
+    }
+
+    /// Calls `f` when all guards that exist now have ended, this one included.
+    ///
+    /// This is for memory outside the heap that others may be reading: take it out of where it can be found, and defer
+    /// freeing it. Whoever pins after this sees what was done before it.
+    ///
+    /// The function runs when the next cycle of the collector has found the guards gone, on a thread that runs all of them
+    /// one after the other; not at all if the process ends before. If it panics, the others run all the same.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicPtr, Ordering};
+    ///
+    /// static NAME: AtomicPtr<String> = AtomicPtr::new(std::ptr::null_mut());
+    ///
+    /// fn set_name(name: &str) {
+    ///     let new = Box::into_raw(Box::new(name.to_owned()));
+    ///     gort_gc::with(|g| {
+    ///         let old = AtomicPtr::new(NAME.swap(new, Ordering::AcqRel));
+    ///         g.defer(move || {
+    ///             let old = old.into_inner();
+    ///             if !old.is_null() {
+    ///                 // SAFETY: it came from a box, and all guards under which it was found have ended.
+    ///                 drop(unsafe { Box::from_raw(old) });
+    ///             }
+    ///         });
+    ///     });
+    /// }
+    /// # set_name("Ada");
+    /// # set_name("Ben");
+    /// ```
+    pub fn defer(&self, f: impl FnOnce() + Send + 'static) {
+        lock(&self.local.deferred).push(Deferred::new(f));
+        self.local.count_allocation(Deferred::BYTES);
     }
 
     /// The record of the thread.

@@ -97,7 +97,8 @@
 //! # With goroutines
 //!
 //! Hold a root across an `.await`, and enter the heap between two of them. The closure of [`with`](crate::with) cannot wait,
-//! so no guard is held by accident.
+//! so no guard is held by accident. One that is held across an `.await` all the same, by a future that stays on its thread,
+//! is reported with the place where it was made.
 //!
 //! ```
 //! use gort_gc::collections::Queue;

@@ -61,11 +61,13 @@ extern crate self as gort_gc;
 
 pub mod collections;
 pub mod guide;
+pub mod hooks;
 pub mod records;
 
 mod arena;
 mod collector;
 mod control;
+mod defer;
 mod dropper;
 mod epoch;
 mod fence;
@@ -89,7 +91,7 @@ mod trace;
 mod tracer;
 
 pub use arena::AllocError;
-pub use control::{Stats, collect, stats};
+pub use control::{Collect, Stats, collect, collect_async, stats};
 pub use gc::{Edge, Gc};
 pub use gort_gc_derive::Trace;
 pub use guard::{Guard, pin, with};

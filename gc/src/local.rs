@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `state`, `site` | written by the owner, read by the collector |
 //! | the cells, `cache` | the owner, who is one thread at a time |
-//! | `grey` | under its lock, which the collector takes once or twice per cycle |
+//! | `grey`, `deferred` | under their locks, which the collector takes once or twice per cycle |
 //!
 //! A record is never freed; when its thread ends it is used by another. One whose thread has ended with a guard that was
 //! leaked is not: the guard may be in use for ever.
@@ -21,6 +21,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::arena::{self, AllocError, Cache, Place};
+use crate::defer::Deferred;
 use crate::epoch::{Epoch, State};
 use crate::fence;
 use crate::object::{ObjectRef, VTable};
@@ -68,6 +69,8 @@ pub(crate) struct Local {
     name: Mutex<Option<String>>,
     /// The word of the last pin that was reported because it did not end. The collector's.
     reported: AtomicU64,
+    /// What the owner has deferred since the last cycle began.
+    pub(crate) deferred: Mutex<Vec<Deferred>>,
     pub(crate) grey: Mutex<Grey>,
     /// What the owner allocates from.
     cache: Cache,
@@ -160,6 +163,7 @@ impl Local {
             in_use: AtomicBool::new(true),
             name: Mutex::default(),
             reported: AtomicU64::new(Word::NONE.0),
+            deferred: Mutex::default(),
             grey: Mutex::default(),
             cache: Cache::new(),
         }));
@@ -303,11 +307,7 @@ impl Local {
         if self.reported.swap(pinned.0, Ordering::Relaxed) == pinned.0 {
             return;
         }
-        let thread = lock(&self.name).clone();
-        // Relaxed: for reports. A pin that ends now may show the site of the next.
-        let site = self.site.load(Ordering::Relaxed);
-        // SAFETY: null, or from a reference that lives for ever.
-        let site = unsafe { site.as_ref() };
+        let (thread, site) = self.who_and_where();
         report(Report::StalledGuard {
             thread,
             site,
@@ -334,9 +334,28 @@ impl Local {
         }
     }
 
-    /// Tells whether the current thread is pinned.
-    pub(crate) fn is_pinned() -> bool {
-        CURRENT.get().is_some_and(|local| local.pins.get() > 0)
+    /// How many guards the current thread has.
+    #[inline]
+    pub(crate) fn pins_of_current() -> usize {
+        CURRENT.get().map_or(0, |local| local.pins.get())
+    }
+
+    /// Reports the pin of the current thread.
+    pub(crate) fn report_left_guard() {
+        if let Some(local) = CURRENT.get().filter(|local| local.pins.get() > 0) {
+            let (thread, site) = local.who_and_where();
+            report(Report::LeftGuard { thread, site });
+        }
+    }
+
+    /// The name of the owner, and where it has pinned last. If the caller is another thread, and the pin ends now, that may be
+    /// the site of the next.
+    fn who_and_where(&self) -> (Option<String>, Option<&'static Location<'static>>) {
+        let thread = lock(&self.name).clone();
+        // Relaxed: for reports.
+        let site = self.site.load(Ordering::Relaxed);
+        // SAFETY: null, or from a reference that lives for ever.
+        (thread, unsafe { site.as_ref() })
     }
 }
 

@@ -21,6 +21,14 @@ pub enum Report {
         /// How long the collector has waited until now.
         waited: Duration,
     },
+    /// A task has returned to its executor and still holds a guard, so the collector may have to wait for it. gort looks for
+    /// this; other executors can by [`hooks`](crate::hooks).
+    LeftGuard {
+        /// The name of the thread, if it has one.
+        thread: Option<String>,
+        /// Where the thread was pinned, or repinned.
+        site: Option<&'static Location<'static>>,
+    },
     /// More is alive than the memory limit allows.
     OverLimit {
         /// Bytes that are alive.
@@ -38,15 +46,16 @@ impl fmt::Display for Report {
                 site,
                 waited,
             } => {
-                let thread = thread.as_deref().unwrap_or("without a name");
+                let holder = Holder(thread, site);
+                write!(f, "the collector waits for a guard of the thread {holder}")?;
+                write!(f, ", for {waited:.0?} now; no memory is freed meanwhile")
+            }
+            Report::LeftGuard { thread, site } => {
+                let holder = Holder(thread, site);
                 write!(
                     f,
-                    "the collector waits for a guard of the thread {thread:?}"
-                )?;
-                if let Some(site) = site {
-                    write!(f, ", pinned at {site}")?;
-                }
-                write!(f, ", for {waited:.0?} now; no memory is freed meanwhile")
+                    "a task has returned and still holds a guard, on the thread {holder}"
+                )
             }
             Report::OverLimit { live, limit } => {
                 let (live, limit) = (Mib(*live), Mib(*limit));
@@ -59,14 +68,27 @@ impl fmt::Display for Report {
     }
 }
 
+/// The thread that holds a guard, and where it got it.
+struct Holder<'a>(&'a Option<String>, &'a Option<&'static Location<'static>>);
+
+impl fmt::Display for Holder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0.as_deref().unwrap_or("without a name"))?;
+        match self.1 {
+            Some(site) => write!(f, ", pinned at {site}"),
+            None => Ok(()),
+        }
+    }
+}
+
 type Hook = Arc<dyn Fn(&Report) + Send + Sync>;
 
 static HOOK: Mutex<Option<Hook>> = Mutex::new(None);
 
 /// Sets what happens with reports: by default, each is a line on standard error.
 ///
-/// The same guard is reported once, and a limit when it is crossed. The hook is
-/// called on a thread of its own, so it may block, and use the heap. If it panics, nothing else happens.
+/// The same guard is reported once, and a limit when it is crossed. The hook is called on a thread of its own, so it may
+/// block, and use the heap. If it panics, nothing else happens.
 ///
 /// # Examples
 ///
