@@ -27,6 +27,9 @@ use crate::runq::{BATCH, Stolen};
 use crate::time;
 use crate::{drive, sysmon};
 
+#[cfg(all(test, gort_loom))]
+mod model;
+
 /// How often the global queue comes first. From Go: a prime, so that it does not beat with a pattern of the load.
 const GLOBAL_EVERY: u32 = 61;
 

@@ -166,3 +166,30 @@ fn every_crate_has_its_licences() {
         }
     }
 }
+
+#[test]
+fn the_tests_that_the_races_name_exist() {
+    let text = read(&root().join("runtime/HACKING.md"));
+    let sources: String = files(root(), &[".rs"])
+        .iter()
+        .map(|path| read(path))
+        .collect();
+    let races = text.lines().filter(|line| {
+        let number = line
+            .strip_prefix("| ")
+            .and_then(|line| line.split(' ').next());
+        number.is_some_and(|number| number.parse::<u32>().is_ok())
+    });
+    let mut count = 0;
+    for race in races {
+        count += 1;
+        let (_, tests) = race
+            .trim_end_matches(" |")
+            .rsplit_once(" | ")
+            .expect("columns");
+        for name in tests.split('`').skip(1).step_by(2) {
+            assert!(sources.contains(&format!("fn {name}()")), "{name}: {race}");
+        }
+    }
+    assert_eq!(count, 25);
+}

@@ -374,3 +374,29 @@ fn an_m_that_falls_asleep_while_the_p_for_it_retires_gets_another() {
         assert!(awake || woken.is_some(), "left behind");
     });
 }
+
+#[test]
+fn a_sleeper_looks_behind_a_p_that_has_just_come() {
+    model(|| {
+        let world = Arc::new(World::new(1));
+        let p = world.idle.take_p().expect("idle");
+        let other = thread::spawn({
+            let world = world.clone();
+            move || {
+                assert_eq!(world.idle.resize(2), 1);
+                let p = world.idle.take_p().expect("P 1, or the sleeper's");
+                // Into the ring of its M, whose poll then goes on for ever.
+                (p, world.ready(p))
+            }
+        });
+        world.idle.sleep(1, p, false);
+        fence(Ordering::SeqCst);
+        let seen = world.queues[..world.idle.bound()]
+            .iter()
+            .any(|queue| queue.load(Ordering::Acquire) != 0);
+        let risen = seen.then(|| world.idle.retract(1));
+        let (taken, pair) = other.join().unwrap();
+        let awake = matches!(risen, Some(Retracted::P(_) | Retracted::Woken));
+        assert!(awake || pair.is_some(), "left behind with P {taken}");
+    });
+}
