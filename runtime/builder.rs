@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use gort_net::Reactor;
 
+use crate::ambient::{Ambient, Held};
 use crate::config;
 use crate::frame::LargeFrame;
 use crate::handle::Runtime;
@@ -16,6 +17,7 @@ use crate::shared::Shared;
 use crate::sysmon::{self, Stall};
 
 type Hook = Arc<dyn Fn() + Send + Sync>;
+type StartAmbient = fn() -> io::Result<Arc<dyn Ambient>>;
 type StallHook = Arc<dyn Fn(&Stall) + Send + Sync>;
 type FrameHook = Arc<dyn Fn(&LargeFrame) + Send + Sync>;
 
@@ -59,6 +61,7 @@ pub struct Builder {
     on_large_frame: Option<FrameHook>,
     stall_threshold: Duration,
     panic_policy: PanicPolicy,
+    ambient: Option<StartAmbient>,
 }
 
 /// Settings, checked.
@@ -76,6 +79,15 @@ pub(crate) struct Settings {
     pub(crate) on_large_frame: Option<FrameHook>,
     pub(crate) stall_threshold: Duration,
     pub(crate) panic_policy: PanicPolicy,
+    /// What each thread is in while it runs goroutines.
+    pub(crate) ambient: Option<Arc<dyn Ambient>>,
+}
+
+impl Settings {
+    /// Puts the calling thread into what goroutines expect around them.
+    pub(crate) fn enter_ambient(&self) -> Option<Box<dyn Held + '_>> {
+        self.ambient.as_ref().map(|ambient| ambient.enter())
+    }
 }
 
 impl Builder {
@@ -94,6 +106,7 @@ impl Builder {
             on_large_frame: None,
             stall_threshold: STALL_THRESHOLD,
             panic_policy: PanicPolicy::default(),
+            ambient: None,
         }
     }
 
@@ -184,6 +197,16 @@ impl Builder {
         self
     }
 
+    /// Sets what the threads are in while they run goroutines.
+    #[cfg_attr(
+        not(feature = "tokio-compat"),
+        expect(dead_code, reason = "one feature needs it")
+    )]
+    pub(crate) fn ambient(mut self, start: StartAmbient) -> Self {
+        self.ambient = Some(start);
+        self
+    }
+
     /// Builds the runtime and starts its first thread; others start when there is work for them.
     ///
     /// # Errors
@@ -240,6 +263,7 @@ impl Builder {
             on_large_frame: self.on_large_frame,
             stall_threshold: self.stall_threshold,
             panic_policy: self.panic_policy,
+            ambient: self.ambient.map(|start| start()).transpose()?,
         })
     }
 }

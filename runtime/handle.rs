@@ -249,6 +249,7 @@ impl Handle {
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let _entered = context::enter(self.rt.clone());
+        let _ambient = self.rt.settings.enter_ambient();
         if self.rt.settings.local {
             block_on::as_local_m(&self.rt, future)
         } else {

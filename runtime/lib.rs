@@ -38,6 +38,7 @@ pub mod stack;
 pub mod task;
 pub mod time;
 
+mod ambient;
 mod aside;
 mod block_on;
 mod builder;
@@ -69,12 +70,15 @@ mod slot;
 mod spawn;
 mod stop;
 mod sysmon;
+#[cfg(feature = "tokio-compat")]
+mod tokio_compat;
 mod worker;
 
 /// What the expansion of the macros calls. No part of the public interface.
 #[doc(hidden)]
 pub mod __private {
     use std::future::Future;
+    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
     use crate::Builder;
     pub use crate::entry::{
@@ -85,7 +89,7 @@ pub mod __private {
     #[track_caller]
     pub fn main<F: Future>(builder: Builder, future: F) -> F::Output {
         match builder.build() {
-            Ok(rt) => rt.block_on(future),
+            Ok(rt) => explained(|| rt.block_on(future)),
             Err(error) => {
                 eprintln!("gort: cannot start: {error}");
                 std::process::exit(2);
@@ -97,8 +101,18 @@ pub mod __private {
     #[track_caller]
     pub fn test<F: Future>(builder: Builder, future: F) -> F::Output {
         match builder.build() {
-            Ok(rt) => rt.block_on(future),
+            Ok(rt) => explained(|| rt.block_on(future)),
             Err(error) => panic!("cannot start a runtime: {error}"),
         }
+    }
+
+    /// Lets a panic pass, and says what to do about it if that is known.
+    #[track_caller]
+    fn explained<R>(run: impl FnOnce() -> R) -> R {
+        // Unwind safety: the panic goes on.
+        catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| {
+            crate::panic::explain(&*payload);
+            resume_unwind(payload)
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! What happens when a goroutine panics: the worker and all other goroutines go on, and the report names the goroutine.
 
+use std::any::Any;
 use std::fmt;
 use std::io::Write;
 
@@ -43,6 +44,28 @@ impl Drop for Report {
     }
 }
 
+/// What tokio says outside its context.
+const NO_TOKIO: &str =
+    "there is no reactor running, must be called from the context of a Tokio 1.x runtime";
+
+/// Writes down what to do about a panic, if it is one that many run into and few understand.
+#[cold]
+pub(crate) fn explain(payload: &(dyn Any + Send)) {
+    if is_no_tokio(payload) {
+        let _ = writeln!(
+            std::io::stderr(),
+            "gort: the panic came from a crate that needs tokio: turn on gort's feature `tokio-compat`, and \
+             call `Builder::enable_tokio` or write `#[gort::main(tokio)]`"
+        );
+    }
+}
+
+fn is_no_tokio(payload: &(dyn Any + Send)) -> bool {
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    text.is_some_and(|text| text.contains(NO_TOKIO))
+}
+
 /// A goroutine in words: `goroutine 7 "name" (spawned at src/main.rs:3:5)`.
 pub(crate) struct Described(pub(crate) &'static G);
 
@@ -56,5 +79,20 @@ impl fmt::Display for Described {
             Some(at) => write!(f, " (spawned at {at})"),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(all(test, not(gort_loom)))]
+mod tests {
+    use std::panic::catch_unwind;
+
+    use super::*;
+
+    #[test]
+    fn what_tokio_says_outside_its_context_is_recognised() {
+        let said = catch_unwind(|| tokio::time::sleep(std::time::Duration::ZERO));
+        assert!(is_no_tokio(&*said.expect_err("there is no context here")));
+        let other = catch_unwind(|| panic!("there is no reactor running in this power plant"));
+        assert!(!is_no_tokio(&*other.expect_err("it panics")));
     }
 }

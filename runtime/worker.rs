@@ -46,6 +46,7 @@ fn main(rt: &Arc<Shared>, m: &Arc<M>) {
     if let Some(hook) = &rt.settings.on_thread_start {
         hook();
     }
+    let ambient = rt.settings.enter_ambient();
     // SAFETY: the M was made or revived for this thread.
     unsafe {
         m::enter(m, |here| {
@@ -60,6 +61,7 @@ fn main(rt: &Arc<Shared>, m: &Arc<M>) {
             leave(here);
         });
     }
+    drop(ambient);
     if let Some(hook) = &rt.settings.on_thread_stop {
         hook();
     }

@@ -98,7 +98,16 @@ fn hello_http_answers_and_stops() {
 
 #[test]
 fn echo_echoes_and_stops() {
-    let (server, address) = Example::serve("echo");
+    echoes_and_stops("echo");
+}
+
+#[test]
+fn echo_on_sockets_of_tokio_echoes_and_stops() {
+    echoes_and_stops("tokio_echo");
+}
+
+fn echoes_and_stops(example: &str) {
+    let (server, address) = Example::serve(example);
     let mut stream = TcpStream::connect(&address).expect("it listens");
     stream.write_all(b"hello").expect("it reads");
     let mut answer = [0; 5];

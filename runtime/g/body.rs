@@ -96,7 +96,10 @@ impl<F: Future> Body for Joinable<F> {
         }));
         match polled {
             Ok(poll) => poll.map(Ok),
-            Err(payload) => Poll::Ready(Err(JoinError::panicked(g.id(), payload))),
+            Err(payload) => {
+                panic::explain(&*payload);
+                Poll::Ready(Err(JoinError::panicked(g.id(), payload)))
+            }
         }
     }
 

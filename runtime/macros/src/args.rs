@@ -25,6 +25,8 @@ pub(crate) struct Args {
     pub(crate) procs: Option<LitInt>,
     pub(crate) flavor: Option<Flavor>,
     pub(crate) krate: Option<Path>,
+    /// Where it says `tokio`.
+    pub(crate) tokio: Option<Span>,
 }
 
 /// `key = value`, or `key` followed by something else that `read` will refuse.
@@ -72,6 +74,7 @@ impl Args {
             "procs" => self.procs = Some(procs(required(key, value, "2")?)?),
             "flavor" => self.flavor = Some(flavor(required(key, value, "\"local\"")?)?),
             "crate" => self.krate = Some(krate(required(key, value, "path::to::gort")?)?),
+            "tokio" => self.tokio = Some(flag(key, value)?),
             unknown => return Err(unknown_key(key.span(), unknown)),
         }
         Ok(())
@@ -108,6 +111,17 @@ fn required(key: &Ident, value: Option<TokenStream>, example: &str) -> Result<To
     })
 }
 
+/// A key that stands for itself.
+fn flag(key: &Ident, value: Option<TokenStream>) -> Result<Span> {
+    match value {
+        None => Ok(key.span()),
+        Some(_) => {
+            let message = format!("`{key}` takes no value: write `{key}`, or leave it out");
+            Err(Error::new(key.span(), message))
+        }
+    }
+}
+
 fn unknown_key(span: Span, key: &str) -> Error {
     let hint = match key {
         "multi" | "local" => format!("; did you mean `flavor = \"{key}\"`?"),
@@ -117,8 +131,9 @@ fn unknown_key(span: Span, key: &str) -> Error {
         "current_thread" => "; did you mean `flavor = \"local\"`?".into(),
         _ => String::new(),
     };
-    let message =
-        format!("unknown attribute `{key}`; known ones are `procs`, `flavor`, `crate`{hint}");
+    let message = format!(
+        "unknown attribute `{key}`; known ones are `procs`, `flavor`, `crate`, `tokio`{hint}"
+    );
     Error::new(span, message)
 }
 

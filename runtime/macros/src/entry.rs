@@ -28,7 +28,7 @@
 //! found" first of all.
 
 use proc_macro2::{Literal, Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Error, Result, Signature, Token, Visibility, parse_quote};
@@ -220,7 +220,7 @@ impl Entry {
 
     fn builder(self, args: &Args) -> TokenStream {
         let new = quote!(__GortBuilder::new());
-        match (args.flavor, &args.procs) {
+        let builder = match (args.flavor, &args.procs) {
             (Some(Flavor::Local), _) => quote!(#new.local()),
             (_, Some(procs)) => quote!(#new.procs(#procs)),
             (_, None) if self == Entry::Test => {
@@ -228,6 +228,11 @@ impl Entry {
                 quote!(#new.procs(#procs))
             }
             (_, None) => new,
+        };
+        match args.tokio {
+            // A gort without the feature has no such method; the error then stands at the key.
+            Some(at) => quote_spanned!(at=> #builder.enable_tokio()),
+            None => builder,
         }
     }
 }

@@ -38,6 +38,7 @@ use crate::entry::{Entry, expand};
 /// |---|---|---|
 /// | `procs` | how many goroutines may run at the same time, an integer literal of at least 1 | `GORT_PROCS`, or what the machine allows |
 /// | `flavor` | `"multi"`: goroutines run on several threads; `"local"`: everything runs on the calling thread, and `procs` cannot be given | `"multi"` |
+/// | `tokio` | none: its presence calls `Builder::enable_tokio`, which lets crates that need tokio work; gort's feature `tokio-compat` has it | no tokio context |
 /// | `crate` | the path of the crate gort, with or without quotes, where it has another name or is reached through another crate | `::gort` |
 ///
 /// ```
@@ -133,7 +134,7 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// # Settings
 ///
-/// They are those of `#[gort::main]`: `procs`, `flavor` and `crate`, and so are the executors that
+/// They are those of `#[gort::main]`: `procs`, `flavor`, `tokio` and `crate`, and so are the executors that
 /// the function may take. Only one default differs:
 /// without `procs`, and unless `flavor = "local"`, a test gets `procs = 2`, on every machine. That
 /// is enough for goroutines to run truly at the same time, and little enough for a harness that
