@@ -19,7 +19,7 @@ use crate::spawn::{self, Origin};
 use crate::stop::{self, ShutdownError};
 use crate::task::{self, Info, JoinHandle};
 use crate::time::Lent;
-use crate::{block_on, context, m};
+use crate::{block_on, context, m, pool};
 
 /// How long a dropped runtime waits for polls that do not end, before it says so and leaves them behind.
 const DROP_PATIENCE: Duration = Duration::from_secs(5);
@@ -87,6 +87,7 @@ impl Runtime {
         gort_sync::set_wait_hook(task::note_sync_wait);
         gort_sync::set_timers(&Lent);
         gort_net::set_yield_hook(task::must_yield);
+        gort_net::set_blocking_hook(|job| pool::unblock(job).detach());
         Self {
             handle: Handle::new(rt),
             adopted,

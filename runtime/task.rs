@@ -136,6 +136,8 @@ pub enum WaitReason {
     ChanSend = 22,
     /// One of the arms of a select.
     Select = 23,
+    /// The addresses of a host name.
+    Lookup = 24,
 }
 
 impl WaitReason {
@@ -164,6 +166,7 @@ impl WaitReason {
             21 => Self::ChanReceive,
             22 => Self::ChanSend,
             23 => Self::Select,
+            24 => Self::Lookup,
             _ => Self::Other,
         }
     }
@@ -197,6 +200,7 @@ impl fmt::Display for WaitReason {
             Self::ChanReceive => "chan receive",
             Self::ChanSend => "chan send",
             Self::Select => "select",
+            Self::Lookup => "IO wait, lookup",
         })
     }
 }
@@ -219,6 +223,7 @@ pub(crate) fn note_io_wait(kind: gort_net::WaitKind, at: &'static Location<'stat
         WaitKind::IoWrite | WaitKind::Writable => WaitReason::IoWrite,
         WaitKind::Accept => WaitReason::Accept,
         WaitKind::Connect => WaitReason::Connect,
+        WaitKind::Lookup => WaitReason::Lookup,
         _ => WaitReason::Other,
     };
     note_wait(reason, at);

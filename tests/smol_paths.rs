@@ -22,6 +22,9 @@ mod paths {
     use smol::future::{Boxed, FutureExt, block_on as block_on_one, poll_once, yield_now, zip};
     use smol::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, Cursor, split};
     use smol::lock::{Barrier, Mutex, MutexGuard, OnceCell, RwLock, Semaphore, futures};
+    use smol::net::unix::{UnixDatagram, UnixListener, UnixStream};
+    use smol::net::{AsyncToSocketAddrs, Incoming, TcpListener, TcpStream, UdpSocket, resolve};
+    use smol::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6};
     use smol::stream::{Stream, StreamExt, iter, once, unfold};
     use smol::{Async, Executor, LocalExecutor, Task, Timer, Unblock};
     use smol::{block_on, pin, prelude, ready, spawn, unblock};
@@ -102,6 +105,37 @@ fn a_timer_is_a_future_and_a_stream() {
         assert_eq!(ticks.count().await, 2);
     });
     assert!(start.elapsed() >= Duration::from_millis(4));
+}
+
+#[test]
+fn names_and_sockets_of_every_kind_are_at_hand() -> io::Result<()> {
+    use smol::net::unix::UnixStream;
+    use smol::net::{TcpListener, TcpStream, UdpSocket, resolve};
+
+    smol::block_on(async {
+        let listener = TcpListener::bind("localhost:0").await?;
+        let port = listener.local_addr()?.port();
+        let client = smol::spawn(async move {
+            let mut stream = TcpStream::connect(("localhost", port)).await?;
+            stream.write_all(b"hello").await
+        });
+        let mut stream = listener.incoming().next().await.expect("no end")?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await?;
+        client.await?;
+        assert_eq!(text, "hello");
+        assert!(!resolve("localhost:80").await?.is_empty());
+
+        let socket = UdpSocket::bind(("127.0.0.1", 0)).await?;
+        socket.connect(socket.local_addr()?).await?;
+        socket.send(b"to myself").await?;
+        assert_eq!(socket.recv(&mut [0; 16]).await?, 9);
+
+        let (mut one, mut other) = UnixStream::pair()?;
+        one.write_all(b"x").await?;
+        assert_eq!(other.read(&mut [0; 16]).await?, 1);
+        Ok(())
+    })
 }
 
 #[test]

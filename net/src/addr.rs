@@ -1,43 +1,129 @@
-//! Addresses that need no name resolution.
+//! Addresses of sockets, by number or by name.
 
+use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::vec;
 
-/// Types that name one or more socket addresses without asking anybody.
+use crate::hook::{Site, WaitKind};
+use lookup::{Lookup, Question};
+
+mod lookup;
+
+pub use lookup::{BlockingHook, set_blocking_hook};
+
+/// Types that name one or more socket addresses.
 ///
-/// Implemented for socket addresses, slices of them, pairs of an IP address and a port, strings like `"127.0.0.1:80"` or
-/// `"[::1]:80"`, and references to all of these. A *host name* is an [`InvalidInput`](io::ErrorKind::InvalidInput) error: resolving one blocks,
-/// so it is done elsewhere, for instance with [`std::net::ToSocketAddrs`] on a thread that may block.
+/// Implemented for socket addresses, slices of them, pairs of an IP address and a port, strings like `"127.0.0.1:80"`, `"[::1]:80"`
+/// or `"localhost:80"`, pairs of a host and a port, and references to all of these. Only a *host name* is looked up, on a thread that may
+/// block; everything else is answered on the spot.
 ///
-/// The trait is sealed.
+/// The trait is sealed; [`resolve`] uses it.
+pub trait AsyncToSocketAddrs: Sealed {}
+
+impl<T: Sealed + ?Sized> AsyncToSocketAddrs for T {}
+
+/// The contents of [`AsyncToSocketAddrs`], out of reach.
+pub trait Sealed {
+    #[doc(hidden)]
+    fn lookup(&self) -> Lookup;
+}
+
+/// Finds the socket addresses that a name stands for.
+///
+/// # Errors
+///
+/// Returns the error of the system's resolver, or `InvalidInput` for a text without a port.
+///
+/// # Cancel safety
+///
+/// Dropping the future forgets the answer; a question that a thread has put already goes on.
 ///
 /// # Examples
 ///
 /// ```
-/// use gort_net::TcpListener;
-///
 /// # futures_lite::future::block_on(async {
-/// let by_text = TcpListener::bind("127.0.0.1:0").await?;
-/// let by_pair = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;
-/// let error = TcpListener::bind("localhost:0").await.unwrap_err();
-/// assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+/// for addr in gort_net::resolve("localhost:80").await? {
+///     assert!(addr.ip().is_loopback());
+/// }
 /// # std::io::Result::Ok(()) }).unwrap();
 /// ```
-pub trait ToSocketAddrs: Sealed {}
+#[track_caller]
+pub fn resolve<A: AsyncToSocketAddrs>(addr: A) -> Resolve {
+    Resolve(EachAddr::new(&addr))
+}
 
-impl<T: Sealed + ?Sized> ToSocketAddrs for T {}
+/// Future of [`resolve`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+pub struct Resolve(EachAddr);
 
-/// The contents of [`ToSocketAddrs`], out of reach.
-pub trait Sealed {
-    #[doc(hidden)]
-    fn addrs(&self) -> io::Result<Addrs>;
+impl Future for Resolve {
+    type Output = io::Result<Vec<SocketAddr>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll_addrs(cx).map_ok(Iterator::collect)
+    }
+}
+
+/// The addresses that a name stands for, one after the other.
+#[derive(Debug)]
+pub(crate) struct EachAddr {
+    lookup: Lookup,
+    location: &'static Location<'static>,
+}
+
+impl EachAddr {
+    #[track_caller]
+    pub(crate) fn new(addr: &impl AsyncToSocketAddrs) -> Self {
+        Self {
+            lookup: addr.lookup(),
+            location: Location::caller(),
+        }
+    }
+
+    /// Where it was asked for.
+    pub(crate) fn location(&self) -> &'static Location<'static> {
+        self.location
+    }
+
+    /// # Panics
+    ///
+    /// Panics if it was ready before.
+    pub(crate) fn poll_addrs(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Addrs>> {
+        self.lookup.poll(
+            cx,
+            Site {
+                kind: WaitKind::Lookup,
+                location: self.location,
+            },
+        )
+    }
+
+    /// Calls `op`, which does not wait, with each address until it succeeds; gives the error of the last.
+    pub(crate) fn poll_until<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        op: impl FnMut(SocketAddr) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        let addrs = ready!(self.poll_addrs(cx))?;
+        let mut outcome = Err(no_addresses());
+        for attempt in addrs.map(op) {
+            outcome = attempt;
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        Poll::Ready(outcome)
+    }
 }
 
 /// The addresses, in the order in which to try them.
 #[derive(Clone, Debug)]
-#[doc(hidden)]
-pub struct Addrs(Inner);
+pub(crate) struct Addrs(Inner);
 
 #[derive(Clone, Debug)]
 enum Inner {
@@ -45,9 +131,15 @@ enum Inner {
     Many(vec::IntoIter<SocketAddr>),
 }
 
-impl Addrs {
-    fn one(addr: SocketAddr) -> io::Result<Self> {
-        Ok(Self(Inner::One(Some(addr))))
+impl From<SocketAddr> for Addrs {
+    fn from(addr: SocketAddr) -> Self {
+        Self(Inner::One(Some(addr)))
+    }
+}
+
+impl From<Vec<SocketAddr>> for Addrs {
+    fn from(addrs: Vec<SocketAddr>) -> Self {
+        Self(Inner::Many(addrs.into_iter()))
     }
 }
 
@@ -68,97 +160,99 @@ pub(crate) fn no_addresses() -> io::Error {
 }
 
 impl Sealed for SocketAddr {
-    fn addrs(&self) -> io::Result<Addrs> {
-        Addrs::one(*self)
+    fn lookup(&self) -> Lookup {
+        Lookup::known(*self)
     }
 }
 
 impl Sealed for SocketAddrV4 {
-    fn addrs(&self) -> io::Result<Addrs> {
-        Addrs::one((*self).into())
+    fn lookup(&self) -> Lookup {
+        Lookup::known((*self).into())
     }
 }
 
 impl Sealed for SocketAddrV6 {
-    fn addrs(&self) -> io::Result<Addrs> {
-        Addrs::one((*self).into())
+    fn lookup(&self) -> Lookup {
+        Lookup::known((*self).into())
     }
 }
 
 impl Sealed for (IpAddr, u16) {
-    fn addrs(&self) -> io::Result<Addrs> {
-        Addrs::one((*self).into())
+    fn lookup(&self) -> Lookup {
+        Lookup::known((*self).into())
     }
 }
 
 impl Sealed for (Ipv4Addr, u16) {
-    fn addrs(&self) -> io::Result<Addrs> {
-        Addrs::one((*self).into())
+    fn lookup(&self) -> Lookup {
+        Lookup::known((*self).into())
     }
 }
 
 impl Sealed for (Ipv6Addr, u16) {
-    fn addrs(&self) -> io::Result<Addrs> {
-        Addrs::one((*self).into())
+    fn lookup(&self) -> Lookup {
+        Lookup::known((*self).into())
     }
 }
 
 impl Sealed for (&str, u16) {
-    fn addrs(&self) -> io::Result<Addrs> {
+    fn lookup(&self) -> Lookup {
         let (host, port) = *self;
         match host.parse::<IpAddr>() {
-            Ok(ip) => Addrs::one((ip, port).into()),
-            Err(_) => Err(not_an_address(host)),
+            Ok(ip) => Lookup::known((ip, port).into()),
+            Err(_) => Lookup::of(Question::HostAndPort(host.into(), port)),
         }
     }
 }
 
 impl Sealed for (String, u16) {
-    fn addrs(&self) -> io::Result<Addrs> {
-        (self.0.as_str(), self.1).addrs()
+    fn lookup(&self) -> Lookup {
+        (self.0.as_str(), self.1).lookup()
     }
 }
 
 impl Sealed for str {
-    fn addrs(&self) -> io::Result<Addrs> {
+    fn lookup(&self) -> Lookup {
         match self.parse() {
-            Ok(addr) => Addrs::one(addr),
-            Err(_) => Err(not_an_address(self)),
+            Ok(addr) => Lookup::known(addr),
+            Err(_) => Lookup::of(Question::Text(self.into())),
         }
     }
 }
 
 impl Sealed for String {
-    fn addrs(&self) -> io::Result<Addrs> {
-        self.as_str().addrs()
+    fn lookup(&self) -> Lookup {
+        self.as_str().lookup()
     }
 }
 
 impl Sealed for [SocketAddr] {
-    fn addrs(&self) -> io::Result<Addrs> {
-        Ok(Addrs(Inner::Many(Vec::from(self).into_iter())))
+    fn lookup(&self) -> Lookup {
+        Lookup::known_many(self.into())
     }
 }
 
 impl<T: Sealed + ?Sized> Sealed for &T {
-    fn addrs(&self) -> io::Result<Addrs> {
-        (**self).addrs()
+    fn lookup(&self) -> Lookup {
+        (**self).lookup()
     }
-}
-
-fn not_an_address(text: &str) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidInput,
-        format!("`{text}` is not an IP address with a port; resolve a host name first"),
-    )
 }
 
 #[cfg(all(test, not(gort_loom)))]
 mod tests {
+    use std::task::Waker;
+
     use super::*;
 
-    fn list(addrs: impl ToSocketAddrs) -> Vec<SocketAddr> {
-        addrs.addrs().unwrap().collect()
+    fn list(addrs: impl AsyncToSocketAddrs) -> Vec<SocketAddr> {
+        match poll_once(&mut resolve(addrs)) {
+            Poll::Ready(addrs) => addrs.unwrap(),
+            Poll::Pending => panic!("an address is answered on the spot"),
+        }
+    }
+
+    fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+        Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
     }
 
     #[test]
@@ -182,11 +276,12 @@ mod tests {
     }
 
     #[test]
-    fn a_host_name_says_what_to_do() {
-        for error in ["localhost:80".addrs(), ("localhost", 80).addrs()] {
-            let error = error.unwrap_err();
-            assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
-            assert!(error.to_string().contains("resolve"));
+    fn no_addresses_are_an_error_of_their_own() {
+        let mut none = EachAddr::new(&&[][..]);
+        let mut cx = Context::from_waker(Waker::noop());
+        match none.poll_until(&mut cx, |_| Ok(())) {
+            Poll::Ready(Err(error)) => assert_eq!(error.kind(), io::ErrorKind::InvalidInput),
+            other => panic!("{other:?}"),
         }
     }
 }

@@ -6,7 +6,8 @@
 // | waiting | what all futures of this crate are made of |
 // | ready, with | the named futures of `readable`, `read_with` and their kin |
 // | transfer | `AsyncRead` and `AsyncWrite`, and which types may have them |
-// | net | the constructors for TCP |
+// | listener, connect, call | the futures of sockets: accept, connect, and one call |
+// | tcp, udp, unix | their constructors and operations |
 //!
 //! A registered descriptor stays open for as long as the source is registered: `io` is dropped, or given back, after the source
 //! has left the reactor, and nothing lends out `&mut T` without `unsafe`.
@@ -26,14 +27,21 @@ use crate::source::readiness::Direction;
 use crate::source::waiters::Place;
 use waiting::Waiting;
 
-pub use net::{Accept, Connect, Incoming, Peek};
+pub use call::{Call, Peek, PeekFrom, Recv, RecvFrom, Send, SendTo};
+pub use connect::Connect;
+pub use listener::{Accept, Incoming};
 pub use ready::{Readable, ReadableOwned, Writable, WritableOwned};
 pub use transfer::IoSafe;
 pub use with::{ReadWith, ReadWithMut, WriteWith, WriteWithMut};
 
-mod net;
+mod call;
+mod connect;
+mod listener;
 mod ready;
+mod tcp;
 mod transfer;
+mod udp;
+mod unix;
 pub(crate) mod waiting;
 mod with;
 

@@ -15,6 +15,8 @@ pub enum WaitKind {
     Connect,
     /// A connection to accept.
     Accept,
+    /// The addresses of a host name.
+    Lookup,
     /// A descriptor that is readable ([`Async::readable`](crate::Async::readable)).
     Readable,
     /// A descriptor that is writable ([`Async::writable`](crate::Async::writable)).
@@ -29,6 +31,7 @@ impl WaitKind {
             Self::IoWrite => "IO write",
             Self::Connect => "IO connect",
             Self::Accept => "IO accept",
+            Self::Lookup => "IO lookup",
             Self::Readable => "IO readable",
             Self::Writable => "IO writable",
         }

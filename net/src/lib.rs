@@ -1,6 +1,6 @@
 //! The reactor of gort, and sockets on it, for any executor.
 //!
-//! [`TcpListener`], [`TcpStream`], and [`Async`] for every other descriptor, on one epoll, kqueue or event port for the
+//! [`TcpListener`], [`TcpStream`], [`UdpSocket`], [Unix sockets](unix), and [`Async`] for every other descriptor, on one epoll, kqueue or event port for the
 //! whole process. The crate knows no scheduler: everything wakes through [`std::task::Waker`], so its futures run under any
 //! executor, on any thread. There is no reactor to start, and none to forget.
 //!
@@ -41,14 +41,19 @@
 
 mod addr;
 pub mod async_fd;
+mod duplex;
+mod handle;
 mod hook;
 mod reactor;
 mod socket;
 mod source;
 pub mod tcp;
+pub mod udp;
+pub mod unix;
 
-pub use addr::ToSocketAddrs;
+pub use addr::{AsyncToSocketAddrs, BlockingHook, Resolve, resolve, set_blocking_hook};
 pub use async_fd::{Async, IoSafe, Readable, ReadableOwned, Writable, WritableOwned};
 pub use hook::{WaitHook, WaitKind, YieldHook, set_wait_hook, set_yield_hook};
 pub use reactor::{Driver, DriverIntent, Reactor};
 pub use tcp::{Incoming, TcpListener, TcpStream};
+pub use udp::UdpSocket;

@@ -34,7 +34,7 @@
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
-use std::panic::Location;
+use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
@@ -294,6 +294,10 @@ impl Reactor {
         count
     }
 }
+
+// A panic while the events are used leaves a list of events, which the next wait overwrites.
+impl UnwindSafe for Reactor {}
+impl RefUnwindSafe for Reactor {}
 
 impl fmt::Debug for Reactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

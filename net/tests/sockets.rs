@@ -4,6 +4,7 @@
 use std::future::{Future, poll_fn};
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
+use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -14,6 +15,13 @@ use std::time::Duration;
 use futures_lite::future::{block_on, or, poll_once, zip};
 use futures_lite::{AsyncRead, AsyncReadExt, AsyncWriteExt, StreamExt};
 use gort_net::{Async, TcpListener, TcpStream};
+
+#[path = "sockets/names.rs"]
+mod names;
+#[path = "sockets/udp.rs"]
+mod udp;
+#[path = "sockets/unix.rs"]
+mod unix;
 
 /// Runs the future, and fails instead of hanging. The guard is a thread: nothing of this crate is needed to fail.
 fn run<T>(future: impl Future<Output = T>) -> T {
@@ -201,7 +209,7 @@ fn a_refused_connection_is_an_error_and_the_next_address_is_tried() {
         let none: &[std::net::SocketAddr] = &[];
         let error = TcpStream::connect(none).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
-        let error = TcpStream::connect("localhost:80").await.unwrap_err();
+        let error = TcpStream::connect("no port").await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
         io::Result::Ok(())
     })
@@ -427,7 +435,18 @@ fn a_descriptor_is_registered_once_and_can_be_given_back() {
 #[test]
 fn a_descriptor_that_cannot_be_polled_is_refused() {
     let file = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
-    assert!(Async::new(file).is_err());
+    let error = Async::new(file).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+}
+
+#[test]
+fn a_closed_descriptor_is_refused() {
+    // SAFETY: no process has so many descriptors, so this is nobody's: the kernel refuses it, and nothing is done to it.
+    let closed = unsafe { BorrowedFd::borrow_raw(i32::MAX) };
+    for outcome in [Async::new(closed), Async::new_nonblocking(closed)] {
+        let error = rustix::io::Errno::from_io_error(&outcome.unwrap_err());
+        assert_eq!(error, Some(rustix::io::Errno::BADF));
+    }
 }
 
 #[test]

@@ -2,18 +2,16 @@
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::panic::Location;
+use std::net::{SocketAddr, TcpListener as Socket};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
-
-use futures_core::Stream;
+use std::task::{Context, Poll};
 
 use super::TcpStream;
-use crate::addr::{Addrs, ToSocketAddrs, no_addresses};
+use crate::addr::{AsyncToSocketAddrs, EachAddr};
 use crate::async_fd::{self, Async};
+use crate::handle::handle;
 use crate::socket;
 
 /// A TCP server, listening for connections.
@@ -47,10 +45,20 @@ use crate::socket;
 /// ```
 #[derive(Clone, Debug)]
 pub struct TcpListener {
-    io: Arc<Async<std::net::TcpListener>>,
+    io: Arc<Async<Socket>>,
 }
 
+handle!(TcpListener, Socket);
+
 impl TcpListener {
+    fn from_io(io: Arc<Async<Socket>>) -> Self {
+        Self { io }
+    }
+
+    fn io(&self) -> &Arc<Async<Socket>> {
+        &self.io
+    }
+
     /// Creates a listener bound to the address, or to the first of several that works.
     ///
     /// Port 0 lets the system choose one; [`local_addr`](Self::local_addr) tells which. The socket has `SO_REUSEADDR` (as std's) and a backlog of
@@ -58,17 +66,14 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// Returns the error of the last address, or `InvalidInput` if there is none, or if it needs name resolution.
+    /// Returns the error of the last address, of the name lookup, or `InvalidInput` if there is no address.
     ///
     /// # Cancel safety
     ///
-    /// The future is ready when it is polled first.
+    /// Dropping the future loses nothing. It is ready when it is polled first, unless a name has to be looked up.
     #[track_caller]
-    pub fn bind<A: ToSocketAddrs>(addr: A) -> Bind {
-        Bind {
-            addrs: Some(addr.addrs()),
-            location: Location::caller(),
-        }
+    pub fn bind<A: AsyncToSocketAddrs>(addr: A) -> Bind {
+        Bind(EachAddr::new(&addr))
     }
 
     /// Accepts a connection; returns the stream and the address of its peer.
@@ -85,7 +90,7 @@ impl TcpListener {
     /// Dropping the future loses no connection.
     #[track_caller]
     pub fn accept(&self) -> Accept<'_> {
-        Accept(self.io.accept())
+        async_fd::Accept::new(&self.io)
     }
 
     /// Returns the endless stream of incoming connections.
@@ -106,7 +111,7 @@ impl TcpListener {
     /// ```
     #[track_caller]
     pub fn incoming(&self) -> Incoming<'_> {
-        Incoming(self.accept())
+        async_fd::Incoming::new(&self.io)
     }
 
     /// Returns the address that the listener is bound to.
@@ -140,91 +145,22 @@ impl TcpListener {
 /// Future of [`TcpListener::bind`].
 #[derive(Debug)]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
-pub struct Bind {
-    addrs: Option<io::Result<Addrs>>,
-    location: &'static Location<'static>,
-}
+pub struct Bind(EachAddr);
 
 impl Future for Bind {
     type Output = io::Result<TcpListener>;
 
-    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
-        let location = self.location;
-        let addrs = self.addrs.take().expect("polled after completion")?;
-        let mut outcome = Err(no_addresses());
-        for addr in addrs {
-            outcome = socket::listen(addr).and_then(|io| Async::register(io, false, location));
-            if outcome.is_ok() {
-                break;
-            }
-        }
-        Poll::Ready(outcome.map(TcpListener::from))
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let location = self.0.location();
+        let bound = self.0.poll_until(cx, |addr| {
+            Async::register(socket::listen(addr)?, false, location)
+        });
+        bound.map_ok(TcpListener::from)
     }
 }
 
 /// Future of [`TcpListener::accept`].
-#[derive(Debug)]
-#[must_use = "futures do nothing unless you `.await` or poll them"]
-pub struct Accept<'a>(async_fd::Accept<'a>);
-
-impl Accept<'_> {
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        let accepted = ready!(self.0.poll_accept(cx));
-        Poll::Ready(accepted.map(|(stream, peer)| (stream.into(), peer)))
-    }
-}
-
-impl Future for Accept<'_> {
-    type Output = io::Result<(TcpStream, SocketAddr)>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.poll_accept(cx)
-    }
-}
+pub type Accept<'a> = async_fd::Accept<'a, Socket, TcpStream>;
 
 /// Stream of [`TcpListener::incoming`]. It never ends.
-#[derive(Debug)]
-#[must_use = "streams do nothing unless you poll them"]
-pub struct Incoming<'a>(Accept<'a>);
-
-impl Stream for Incoming<'_> {
-    type Item = io::Result<TcpStream>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let accepted = ready!(self.0.poll_accept(cx));
-        Poll::Ready(Some(accepted.map(|(stream, _peer)| stream)))
-    }
-}
-
-impl From<Async<std::net::TcpListener>> for TcpListener {
-    fn from(io: Async<std::net::TcpListener>) -> Self {
-        Self { io: Arc::new(io) }
-    }
-}
-
-impl From<TcpListener> for Arc<Async<std::net::TcpListener>> {
-    fn from(listener: TcpListener) -> Self {
-        listener.io
-    }
-}
-
-impl TryFrom<std::net::TcpListener> for TcpListener {
-    type Error = io::Error;
-
-    #[track_caller]
-    fn try_from(listener: std::net::TcpListener) -> io::Result<Self> {
-        Async::new(listener).map(Self::from)
-    }
-}
-
-impl AsFd for TcpListener {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.io.get_ref().as_fd()
-    }
-}
-
-impl AsRawFd for TcpListener {
-    fn as_raw_fd(&self) -> RawFd {
-        self.io.get_ref().as_raw_fd()
-    }
-}
+pub type Incoming<'a> = async_fd::Incoming<'a, Socket, TcpStream>;
