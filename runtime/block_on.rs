@@ -11,11 +11,12 @@ use std::task::{Context, Poll, Wake, Waker};
 use gort_gc::hooks::GuardWatch;
 use gort_net::{DriverIntent, Reactor};
 
+use crate::drive::{self, Slept};
 use crate::m::{self, M};
 use crate::park::Parker;
 use crate::sched::Root;
 use crate::shared::Shared;
-use crate::{drive, handle, sysmon, time, worker};
+use crate::{handle, sysmon, time, worker};
 
 /// Runs a future on the calling thread until it ends.
 ///
@@ -49,7 +50,11 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
         // A nested call finds the parker taken, and makes its own: one must not use up the other's token.
         let sleeper = spare.try_borrow_mut();
         match sleeper {
-            Ok(sleeper) => run(&sleeper, future),
+            Ok(sleeper) => {
+                // A wake of the last future is none of this one's.
+                sleeper.thread.parker.try_take();
+                run(&sleeper, future)
+            }
             Err(_) => run(&Sleeper::new(), future),
         }
     })
@@ -101,40 +106,51 @@ fn run<F: Future>(sleeper: &Sleeper, future: F) -> F::Output {
             return output;
         }
         guards.look();
-        driving.get_or_insert_with(Driving::begin);
-        sleep(&sleeper.thread.parker, &mut wakers);
+        let driving = driving.get_or_insert_with(Driving::begin);
+        while !driving.sleep(&sleeper.thread.parker, &mut wakers) {}
     }
 }
 
-/// A thread that drives the reactor when it sleeps.
+/// A thread that drives the reactor, and watches the timers of all threads, when it sleeps.
 struct Driving {
     /// Tells the reactor's thread of last resort, if there is one.
     _intent: Option<DriverIntent<'static>>,
+    /// Whether it has ever done so.
+    drove: bool,
 }
 
 impl Driving {
     fn begin() -> Self {
         Self {
             _intent: Reactor::get().ok().map(Reactor::enter_driver),
+            drove: false,
         }
+    }
+
+    /// Returns whether the thread was woken, and did not just wake others.
+    fn sleep(&mut self, parker: &Parker, wakers: &mut Vec<Waker>) -> bool {
+        // Where a runtime has threads, one of them drives: each event then wakes a goroutine on the thread that has its P.
+        let slept = match handle::any_has_threads() {
+            true => Slept::NotHere,
+            false => drive::sleep(parker, wakers),
+        };
+        if slept == Slept::NotHere {
+            parker.park();
+            return true;
+        }
+        self.drove = true;
+        time::wake_all(wakers);
+        // What was collected may have woken this thread too.
+        slept == Slept::WithToken || parker.try_take()
     }
 }
 
 impl Drop for Driving {
     fn drop(&mut self) {
-        // Others may have armed timers that this thread was to watch.
-        if !handle::any_has_threads() && time::next_deadline() != time::NEVER {
+        // Others may have counted on this thread for their timers: somebody must look at them now.
+        if self.drove && time::next_deadline() != time::NEVER {
             sysmon::ensure();
         }
-    }
-}
-
-fn sleep(parker: &Parker, wakers: &mut Vec<Waker>) {
-    // Where a runtime has threads, one of them drives: each event then wakes a goroutine on the thread that has its P.
-    if !handle::any_has_threads() && drive::sleep(parker, wakers) {
-        time::wake_all(wakers);
-    } else {
-        parker.park();
     }
 }
 

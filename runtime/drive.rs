@@ -19,35 +19,47 @@ pub(crate) fn notify() {
     }
 }
 
-/// Sleeps in the reactor until there are events or timers due, or the parker has a token, which is taken.
-///
-/// Collects the wakers of what happened. Returns false at once if another thread has the baton: the caller parks then.
-pub(crate) fn sleep(parker: &Parker, wakers: &mut Vec<Waker>) -> bool {
+/// How a [`sleep`] ended.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Slept {
+    /// At once: another thread has the baton, and the caller parks.
+    NotHere,
+    /// With the parker's token, which is taken.
+    WithToken,
+    /// For what happened to others.
+    WithoutToken,
+}
+
+/// Sleeps in the reactor until there are events or timers due, or the parker has a token. Collects the wakers of what happened.
+pub(crate) fn sleep(parker: &Parker, wakers: &mut Vec<Waker>) -> Slept {
     let Ok(reactor) = Reactor::get() else {
         // Without a reactor there is no I/O to wait for, and the monitor runs the timers.
-        return false;
+        return Slept::NotHere;
     };
     let Some(mut driver) = reactor.try_driver() else {
         // The driver may have gone to sleep before a timer was armed that this thread was to watch.
         if time::look(time::next_deadline()) == Watch::Oversleeps {
             reactor.notify();
         }
-        return false;
+        return Slept::NotHere;
     };
     if !parker.begin_poll() {
-        return true;
+        return Slept::WithToken;
     }
     let until = time::announce(time::NEVER);
     let outcome = driver.wait(time::until(until, time::now()), wakers);
     time::clear();
     drop(driver);
-    // The caller looks for what the token stands for in any case.
-    let _token = parker.end_poll();
+    let token = parker.end_poll();
     check(outcome);
     if until != time::NEVER {
         time::run_overdue(time::now(), wakers);
     }
-    true
+    match token {
+        true => Slept::WithToken,
+        false => Slept::WithoutToken,
+    }
 }
 
 /// Stops the process if the kernel refuses to wait: nothing that waits for I/O could ever go on.

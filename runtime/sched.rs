@@ -19,13 +19,14 @@ use async_task::Runnable;
 use gort_net::Reactor;
 use gort_primitives::atomic::{Ordering, fence};
 
+use crate::drive::{self, Slept};
 use crate::idle::{Retracted, WasLast};
 use crate::inject::Batch;
 use crate::lease::{Acknowledged, Flag, Released};
 use crate::m::{Here, M};
 use crate::runq::{BATCH, Stolen};
+use crate::sysmon;
 use crate::time;
-use crate::{drive, sysmon};
 
 #[cfg(all(test, gort_loom))]
 mod model;
@@ -642,7 +643,8 @@ impl Here<'_> {
     fn doze(self, root: &impl Root) -> bool {
         let parker = &self.m().parker;
         let mut wakers = self.local().wakers.take();
-        if !drive::sleep(parker, &mut wakers) {
+        // A token stands for what it finds anyway.
+        if drive::sleep(parker, &mut wakers) == Slept::NotHere {
             if root.may_end() && self.rt().has_spare_threads() {
                 self.local().expired.set(!parker.park_timeout(KEEP_ALIVE));
             } else {

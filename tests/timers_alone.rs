@@ -64,3 +64,20 @@ fn a_timer_fires_although_the_driver_that_watched_it_left() {
         },
     );
 }
+
+#[test]
+fn a_timer_fires_although_the_runtime_that_watched_it_ended() {
+    alone(
+        "a_timer_fires_although_the_runtime_that_watched_it_ended",
+        || {
+            for _ in 0..5 {
+                let rt = gort::Runtime::new().expect("threads start");
+                let other = thread::spawn(|| future::block_on(sleep(Duration::from_millis(100))));
+                // Long enough for everything else to fall asleep.
+                thread::sleep(Duration::from_millis(50));
+                drop(rt);
+                other.join().expect("no panic");
+            }
+        },
+    );
+}
