@@ -27,6 +27,7 @@ pub use sysmon::{Stall, StallKind};
 pub use task::{AbortHandle, JoinError, JoinHandle, TaskId, scope};
 pub use time::Timer;
 
+pub mod fs;
 pub mod gc;
 #[cfg(feature = "hyper")]
 pub mod hyper;

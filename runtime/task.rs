@@ -138,6 +138,8 @@ pub enum WaitReason {
     Select = 23,
     /// The addresses of a host name.
     Lookup = 24,
+    /// A call that a thread of a pool makes.
+    BlockingCall = 25,
 }
 
 impl WaitReason {
@@ -167,6 +169,7 @@ impl WaitReason {
             22 => Self::ChanSend,
             23 => Self::Select,
             24 => Self::Lookup,
+            25 => Self::BlockingCall,
             _ => Self::Other,
         }
     }
@@ -201,6 +204,7 @@ impl fmt::Display for WaitReason {
             Self::ChanSend => "chan send",
             Self::Select => "select",
             Self::Lookup => "IO wait, lookup",
+            Self::BlockingCall => "blocking call",
         })
     }
 }

@@ -19,15 +19,29 @@ mod paths {
 
     use smol::channel::{Receiver, RecvError, SendError, Sender, TryRecvError, TrySendError};
     use smol::channel::{WeakReceiver, WeakSender, bounded, unbounded};
+    use smol::fs::unix::{DirBuilderExt, DirEntryExt, OpenOptionsExt, symlink};
+    use smol::fs::{
+        DirBuilder, DirEntry, File, FileType, Metadata, OpenOptions, Permissions, ReadDir,
+    };
+    use smol::fs::{
+        canonicalize, copy, create_dir, create_dir_all, hard_link, metadata, read, read_dir,
+    };
+    use smol::fs::{read_link, read_to_string, remove_dir, remove_dir_all, remove_file, rename};
+    use smol::fs::{set_permissions, symlink_metadata, write};
     use smol::future::{Boxed, FutureExt, block_on as block_on_one, poll_once, yield_now, zip};
     use smol::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, Cursor, split};
     use smol::lock::{Barrier, Mutex, MutexGuard, OnceCell, RwLock, Semaphore, futures};
     use smol::net::unix::{UnixDatagram, UnixListener, UnixStream};
     use smol::net::{AsyncToSocketAddrs, Incoming, TcpListener, TcpStream, UdpSocket, resolve};
     use smol::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6};
+    use smol::process::unix::CommandExt;
+    use smol::process::{
+        Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Output, Stdio,
+    };
     use smol::stream::{Stream, StreamExt, iter, once, unfold};
     use smol::{Async, Executor, LocalExecutor, Task, Timer, Unblock};
     use smol::{block_on, pin, prelude, ready, spawn, unblock};
+    use smol::{channel, fs, future, io, lock, net, process, stream};
 }
 
 #[test]
@@ -136,6 +150,34 @@ fn names_and_sockets_of_every_kind_are_at_hand() -> io::Result<()> {
         assert_eq!(other.read(&mut [0; 16]).await?, 1);
         Ok(())
     })
+}
+
+#[test]
+fn files_are_streams_of_bytes_and_directories_of_entries() -> io::Result<()> {
+    use smol::fs;
+
+    let dir = std::env::temp_dir().join(format!("gort-smol-paths-{}", std::process::id()));
+    let names = smol::block_on(async {
+        fs::create_dir(&dir).await?;
+        let source = io::Cursor::new(b"one\ntwo\n".to_vec());
+        let mut file = fs::File::create(dir.join("lines")).await?;
+        io::copy(source, &mut file).await?;
+        file.sync_all().await?;
+
+        let lines = io::BufReader::new(fs::File::open(dir.join("lines")).await?).lines();
+        let lines: Vec<String> = lines.try_collect().await?;
+        assert_eq!(lines, ["one", "two"]);
+        let entries: Vec<_> = fs::read_dir(&dir).await?.try_collect().await?;
+        io::Result::Ok(
+            entries
+                .iter()
+                .map(fs::DirEntry::file_name)
+                .collect::<Vec<_>>(),
+        )
+    });
+    std::fs::remove_dir_all(&dir)?;
+    assert_eq!(names?, ["lines"]);
+    Ok(())
 }
 
 #[test]
