@@ -36,6 +36,7 @@ mod sink;
 mod state;
 #[cfg(all(test, not(gort_loom)))]
 mod tests;
+mod timed;
 mod weak;
 
 use std::fmt;
@@ -52,6 +53,7 @@ pub use future::{Recv, Send};
 pub(crate) use queue::Who;
 pub use sink::SendSink;
 pub(crate) use state::{Chan, Held, Hint, Ticketed, wake};
+pub use timed::{RecvTimeout, SendTimeout, Ticker, after, tick};
 pub use weak::{WeakReceiver, WeakSender};
 
 use crate::hook::Site;

@@ -14,6 +14,7 @@
 pub mod broadcast;
 pub mod chan;
 mod context;
+mod deadline;
 mod hook;
 mod latch;
 mod locks;
@@ -44,5 +45,6 @@ pub use timers::{Timers, set_timers};
 /// What the expansion of [`select!`] calls. No part of the public interface.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::deadline::Deadline;
     pub use crate::select::{Arms, FutureArm, Options, Receives, RecvArm, Select, SendArm, Sends};
 }

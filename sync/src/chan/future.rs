@@ -52,6 +52,15 @@ impl<T> Send<'_, T> {
     }
 }
 
+impl<T> Recv<'_, T> {
+    /// Gives up; what it was handed goes back.
+    pub(super) fn cancel(&mut self) {
+        if let Some(key) = self.key.take() {
+            self.chan.cancel_recv(key);
+        }
+    }
+}
+
 impl<'a, T> Recv<'a, T> {
     #[track_caller]
     pub(super) fn new(receiver: &'a Receiver<T>) -> Self {
@@ -111,9 +120,7 @@ impl<T> Drop for Send<'_, T> {
 
 impl<T> Drop for Recv<'_, T> {
     fn drop(&mut self) {
-        if let Some(key) = self.key.take() {
-            self.chan.cancel_recv(key);
-        }
+        self.cancel();
     }
 }
 

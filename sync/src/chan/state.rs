@@ -249,6 +249,12 @@ impl<T> Chan<T> {
         woken.map(wake)
     }
 
+    /// Sends a value if that needs no waiting, and drops it otherwise; returns whom the caller wakes.
+    pub(super) fn put_quietly(&self, value: T) -> Option<Waker> {
+        let put = self.lock().put(value, self.capacity);
+        put.unwrap_or_default()
+    }
+
     pub(super) fn try_recv(&self) -> Result<T, TryRecvError> {
         let mut state = self.lock();
         let taken = state.take(self.capacity);

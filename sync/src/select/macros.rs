@@ -10,6 +10,7 @@
 ///     send(sender, value) -> result => ..,    // Result<(), SendError<T>>; `value` is dropped if another arm wins
 ///     send_from(sender, slot) -> result => .., // the same; the value stays in `slot`, an Option<T>, if another arm wins
 ///     future(future) -> output => ..,         // any future; it is dropped if another arm wins
+///     after(duration) => ..,                  // when so much time is over
 ///     default => ..,                          // if nothing is ready now
 /// }
 /// ```
@@ -95,6 +96,10 @@ macro_rules! __select {
         $crate::__select!(@body $biased $arms $default
             ($crate::__private::FutureArm::new($future)) ($out) $($rest)*)
     };
+    (@arms $biased:tt $arms:tt $default:tt after($duration:expr $(,)?) => $($rest:tt)*) => {
+        $crate::__select!(@body $biased $arms $default
+            ($crate::__private::FutureArm::new($crate::__private::Deadline::after($duration))) (()) $($rest)*)
+    };
     (@arms $biased:tt $arms:tt [] default => $body:block , $($rest:tt)*) => {
         $crate::__select!(@arms $biased $arms [$body] $($rest)*)
     };
@@ -113,7 +118,8 @@ macro_rules! __select {
     (@arms $biased:tt $arms:tt $default:tt $($rest:tt)*) => {
         ::core::compile_error!(::core::concat!(
             "select! expects `recv(receiver) -> pattern => body`, `send(sender, value) -> pattern => body`, ",
-            "`send_from(sender, slot) -> pattern => body`, `future(future) -> pattern => body` or `default => body`, ",
+            "`send_from(sender, slot) -> pattern => body`, `future(future) -> pattern => body`, `after(duration) => body` or ",
+            "`default => body`, ",
             "separated by commas, and found `", ::core::stringify!($($rest)*), "`"
         ))
     };
