@@ -75,7 +75,8 @@ impl Guard {
     /// It is dropped and freed some time after it has become unreachable, on another thread, in no particular order, and
     /// not at all when the process ends before.
     ///
-    /// The process is aborted when there is no memory: see [`try_alloc`](Self::try_alloc).
+    /// The process is aborted when there is no memory: see [`try_alloc`](Self::try_alloc). A type with an alignment of more
+    /// than 4096 does not compile here.
     #[inline]
     pub fn alloc<'g, T: Object<'g>>(&'g self, value: T) -> Gc<'g, T> {
         // SAFETY: `Object` asks for it.

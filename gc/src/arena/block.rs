@@ -124,7 +124,7 @@ pub(super) enum State {
     Owned,
     /// Who takes it from the list of those with free slots.
     Partial,
-    /// Nobody before it has been swept, or part of it dropped.
+    /// Nobody, until a sweep or the dropper finds free slots.
     Full,
 }
 

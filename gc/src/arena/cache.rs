@@ -4,7 +4,7 @@
 //! and no shared line in it but that of the colour.
 //!
 //! An entry is found by the address of the type's vtable; when it has another type's, its neighbour may have it. If neither
-//! has, the entry is given up: the block goes back to its space, and another type's thread may go on with it.
+//! has, the entry is given up: the block goes back to its space, and another thread may go on with it.
 
 use std::cell::{Cell, RefCell};
 use std::ptr::{self, NonNull};
