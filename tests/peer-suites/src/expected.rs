@@ -16,6 +16,8 @@ pub(crate) struct Suite {
     pub(crate) counts: Counts,
     /// The tests that cannot pass, with the reasons.
     pub(crate) skips: BTreeMap<String, String>,
+    /// The tests that assert how long something takes at most.
+    pub(crate) timed: BTreeSet<String>,
     /// The examples that do not end by themselves.
     pub(crate) endless: BTreeSet<String>,
 }
@@ -62,11 +64,15 @@ impl Expected {
                         benches: number(benches),
                     },
                     skips: BTreeMap::new(),
+                    timed: BTreeSet::new(),
                     endless: BTreeSet::new(),
                 }),
                 ["skip", name, test, _, ..] => {
                     let reason = words[3..].join(" ");
                     last(&mut suites, name).skips.insert(test.into(), reason);
+                }
+                ["timed", name, test] => {
+                    last(&mut suites, name).timed.insert(test.into());
                 }
                 ["endless", name, example] => {
                     last(&mut suites, name).endless.insert(example.into());

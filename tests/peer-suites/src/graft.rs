@@ -21,6 +21,9 @@ pub(crate) struct Grafted {
     pub(crate) features: Vec<String>,
 }
 
+/// Says in `expected.txt` that a package stays, and what it depends on is patched.
+const PATCH: &str = "patch";
+
 /// Folders of a published package that hold what is run.
 const FOLDERS: &[&str] = &["tests", "examples", "benches"];
 
@@ -36,7 +39,7 @@ pub(crate) fn graft(suite: &Suite) -> Option<Grafted> {
     // Cargo wants something to build, even where there are only doctests.
     write(&workspace.join("src/lib.rs"), "");
     let manifest = read(&source.join("Cargo.toml"));
-    let stand_in = Package::read(&root().join(&suite.stand_in));
+    let stand_in = Package::of(suite);
     write(
         &workspace.join("Cargo.toml"),
         &grafted(suite, &stand_in, &manifest),
@@ -101,8 +104,11 @@ fn published(suite: &Suite) -> Option<PathBuf> {
 
 /// The features of the published package that its place-taker has too. gort has everything always.
 fn features(manifest: &str, stand_in: &Package) -> Vec<String> {
-    let own = read(&stand_in.folder.join("Cargo.toml"));
-    let has = |name: &str| stand_in.name == "gort" || feature_names(&own).any(|own| own == name);
+    let own = match &stand_in.folder {
+        Some(folder) if stand_in.name != "gort" => read(&folder.join("Cargo.toml")),
+        _ => manifest.to_owned(),
+    };
+    let has = |name: &str| feature_names(&own).any(|own| own == name);
     feature_names(manifest)
         .filter(|name| has(name))
         .map(str::to_owned)
@@ -119,25 +125,41 @@ fn feature_names(manifest: &str) -> impl Iterator<Item = &str> {
         .filter_map(|line| Some(line.split_once(" = ")?.0))
 }
 
-/// A package of gort's.
+/// What takes the place of a published package.
 struct Package {
     name: String,
-    folder: PathBuf,
+    /// None: it keeps its place, and what it depends on is patched.
+    folder: Option<PathBuf>,
 }
 
 impl Package {
-    fn read(folder: &Path) -> Self {
+    fn of(suite: &Suite) -> Self {
+        if suite.stand_in == PATCH {
+            return Self {
+                name: suite.name.clone(),
+                folder: None,
+            };
+        }
+        let folder = root().join(&suite.stand_in);
         let manifest = read(&folder.join("Cargo.toml"));
         let package = manifest.split("[package]\n").nth(1).expect("a package");
         let name = compat::value(package, "name").expect("it has a name");
         Self {
             name: name.into(),
-            folder: folder.into(),
+            folder: Some(folder),
+        }
+    }
+
+    /// Where cargo finds it.
+    fn place(&self, suite: &Suite) -> String {
+        match &self.folder {
+            Some(folder) => format!("path = {folder:?}"),
+            None => format!("version = \"={}\"", suite.version),
         }
     }
 }
 
-/// The published manifest with a package of gort's under the crate's name, and without the crate.
+/// The published manifest, with what takes its place under the crate's name.
 fn grafted(suite: &Suite, stand_in: &Package, manifest: &str) -> String {
     let edition = manifest
         .lines()
@@ -145,8 +167,10 @@ fn grafted(suite: &Suite, stand_in: &Package, manifest: &str) -> String {
         .unwrap_or("edition = \"2015\"");
     let mut text = format!(
         "[package]\nname = \"grafted\"\nversion = \"0.0.0\"\n{edition}\n[workspace]\n\
-         [dependencies.{}]\npackage = {:?}\npath = {:?}\n\n",
-        suite.name, stand_in.name, stand_in.folder,
+         [dependencies.{}]\npackage = {:?}\n{}\n\n",
+        suite.name,
+        stand_in.name,
+        stand_in.place(suite),
     );
     // What cargo publishes is regular: one section per target and dependency.
     let mut kept = false;

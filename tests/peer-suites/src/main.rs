@@ -62,7 +62,7 @@ fn main() -> ExitCode {
 fn suite_outcomes(suite: &Suite, quick: bool) -> Option<Found> {
     let built = graft::graft(suite)?;
     Some(Found {
-        tests: run::tests(&built)?,
+        tests: run::tests(&built, &suite.timed)?,
         doctests: run::doctests(&built)?,
         examples: run::examples(&built, &suite.endless),
         benches: match quick {

@@ -21,7 +21,9 @@ async-global-executor-2 = { package = "async-global-executor", version = "2.4" }
 async-io = "2"
 async-process = "2"
 async-signal = "0.2"
+async-std = "1.13"
 blocking = "1"
+smol = "2"
 "#;
 
 /// Nothing stands in for this version.
