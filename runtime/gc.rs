@@ -26,8 +26,8 @@
 pub use gort_gc::{
     Collect, Edge, External, FieldInfo, Gc, GraphFormat, Guard, Mutex, MutexGuard, Object,
     OnceCell, Report, Root, RwLock, RwLockReadGuard, RwLockWriteGuard, Slot, Static, Stats, Tracer,
-    TypeInfo, TypeStats, collect, collect_async, collections, dump_graph, guide, heap_profile,
-    hooks, pin, set_gc_percent, set_memory_limit, set_report_hook, stats, with,
+    TypeInfo, TypeStats, Weak, WeakRoot, collect, collect_async, collections, dump_graph, guide,
+    heap_profile, hooks, pin, set_gc_percent, set_memory_limit, set_report_hook, stats, with,
 };
 
 #[doc(hidden)]

@@ -11,7 +11,7 @@
 //!    from the snapshot.
 //! 5. Look at the grey buffers of all threads twice. If all are empty, and nobody has pushed anything in between, there was
 //!    a moment at which nothing was grey, and nothing can be grey after it.
-//! 6. IDLE of the next cycle. What is not marked is dead: sweep.
+//! 6. Empty the cells of weak pointers to what is not marked. IDLE of the next cycle. What is not marked is dead: sweep.
 //!
 //! Nobody is stopped. A thread waits for the collector only in a [`Mutex`](crate::Mutex) whose contents are being traced,
 //! when it pins for the first time while step 5 goes on, and for 100 us in an outermost pin when it allocates faster than
@@ -31,6 +31,7 @@ use crate::root;
 use crate::seeded::bug;
 use crate::sweep::Sweep;
 use crate::tracer::Tracer;
+use crate::weak::{self, Closing};
 
 /// A cycle as a machine, so that the simulator can run others between any two of its steps.
 pub(crate) struct Cycle {
@@ -102,6 +103,8 @@ impl Cycle {
                     return self.waits_for_pins(Phase::Arm);
                 }
                 defer::run_all(std::mem::take(&mut self.late));
+                // Nobody is left who marks for the last cycle.
+                Local::set_closing(&Local::all(), Closing::Open);
                 self.enter(Phase::Mark1);
                 self.state = State::Roots;
             }
@@ -117,6 +120,8 @@ impl Cycle {
 
     /// Ends the marking, and returns the sweep of what is not marked.
     pub(crate) fn finish(self) -> Sweep {
+        weak::clear_dead(mark_color(self.cycle));
+        Local::set_closing(&Local::all(), Closing::Done);
         let next = Word::new(self.cycle + 1, Phase::Idle);
         Sweep::begin(mark_color(self.cycle), || advance(next))
     }
@@ -215,7 +220,21 @@ impl Cycle {
             self.grey.append(&mut grey.objects);
             pushed.push(grey.pushed);
         }
-        let unchanged = |(local, before): (&&Local, u64)| lock(&local.grey).pushed == before;
-        self.grey.is_empty() && all.iter().zip(pushed).all(unchanged)
+        if !self.grey.is_empty() {
+            return false;
+        }
+        // Closed one by one: what an upgrade shades before that is counted, and after that it shades nothing.
+        let changed = all.iter().zip(pushed).any(|(local, before)| {
+            let mut grey = lock(&local.grey);
+            grey.closing = Closing::Closed;
+            grey.pushed != before
+        });
+        let closing = if changed {
+            Closing::Open
+        } else {
+            Closing::Closed
+        };
+        Local::set_closing(&all, closing);
+        !changed
     }
 }

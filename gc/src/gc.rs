@@ -8,7 +8,7 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::object::ObjectRef;
-use crate::{Guard, Root, Trace, Tracer};
+use crate::{Guard, Root, Trace, Tracer, Weak};
 
 /// A pointer to an object in the heap, good for the brand `'g`: the life of a guard.
 ///
@@ -68,6 +68,12 @@ impl<'g, T: Trace<'g>> Gc<'g, T> {
     #[must_use]
     pub fn root(self, g: &Guard) -> Root<T::At<'static>> {
         Root::of(self.object(), g)
+    }
+
+    /// Makes a pointer that does not keep the object alive.
+    #[must_use]
+    pub fn downgrade(self, g: &'g Guard) -> Weak<'g, T> {
+        Weak::new(self, g)
     }
 }
 

@@ -36,6 +36,7 @@
 //! | [`Gc`] | a pointer to an object; `Copy` | as long as the guard |
 //! | [`Edge`] | an atomic field of an object that points to another | in an object |
 //! | [`Root`] | keeps an object alive, without a guard | anywhere |
+//! | [`Weak`], [`WeakRoot`] | lead to an object and do not keep it alive | in an object; anywhere |
 //! | [`Mutex`], [`RwLock`], [`OnceCell`] | make containers of std with pointers changeable | in an object |
 //! | [`Slot`], [`Static`] | hold what has no pointers: a file, a channel, a value to be moved out | in an object |
 //!
@@ -89,6 +90,7 @@ mod slot;
 mod sweep;
 mod trace;
 mod tracer;
+mod weak;
 
 pub use arena::AllocError;
 pub use control::{Collect, Stats, collect, collect_async, stats};
@@ -104,6 +106,7 @@ pub use sight::{GraphFormat, TypeStats, dump_graph, heap_profile};
 pub use slot::Slot;
 pub use trace::{FieldInfo, Object, Static, Trace, TypeInfo};
 pub use tracer::Tracer;
+pub use weak::{Weak, WeakRoot};
 
 /// What the code written by `#[derive(Trace)]` calls.
 #[doc(hidden)]

@@ -26,10 +26,12 @@ use crate::epoch::{Epoch, State};
 use crate::fence;
 use crate::object::{ObjectRef, VTable};
 use crate::pacer;
-use crate::phase::Word;
+use crate::phase::{Color, Word};
 use crate::report::{Report, report};
 use crate::root::Block;
+use crate::seeded::bug;
 use crate::settings;
+use crate::weak::{Closing, Undecided};
 
 /// The word of all threads. Written by the collector.
 #[cfg(not(gort_loom))]
@@ -69,6 +71,8 @@ pub(crate) struct Local {
     name: Mutex<Option<String>>,
     /// The word of the last pin that was reported because it did not end. The collector's.
     reported: AtomicU64,
+    /// The cells of weak pointers that the owner has made since the last cycle ended.
+    pub(crate) cells: Mutex<Vec<ObjectRef>>,
     /// What the owner has deferred since the last cycle began.
     pub(crate) deferred: Mutex<Vec<Deferred>>,
     pub(crate) grey: Mutex<Grey>,
@@ -92,6 +96,20 @@ pub(crate) struct Grey {
     pub(crate) objects: Vec<ObjectRef>,
     /// How many have ever been pushed.
     pub(crate) pushed: u64,
+    pub(crate) closing: Closing,
+}
+
+/// What new buffers are. Changed under the lock of the register, when all others are.
+static CLOSING: Mutex<Closing> = Mutex::new(Closing::Open);
+
+impl Grey {
+    fn push(&mut self, object: ObjectRef, color: Color) {
+        object.set_color(color);
+        if object.needs_trace() {
+            self.objects.push(object);
+            self.pushed += 1;
+        }
+    }
 }
 
 /// Locks what is never held across foreign code, so that its poison means nothing.
@@ -164,7 +182,11 @@ impl Local {
             name: Mutex::default(),
             reported: AtomicU64::new(Word::NONE.0),
             deferred: Mutex::default(),
-            grey: Mutex::default(),
+            cells: Mutex::default(),
+            grey: Mutex::new(Grey {
+                closing: *lock(&CLOSING),
+                ..Grey::default()
+            }),
             cache: Cache::new(),
         }));
         register.push(local);
@@ -178,6 +200,13 @@ impl Local {
         CURRENT.set(None);
         // Release: publishes the cells to the Acquire in `acquire`.
         self.in_use.store(false, Ordering::Release);
+    }
+
+    /// Lets all upgrades know how far the collector is. The caller has the register.
+    pub(crate) fn set_closing(all: &[&'static Local], closing: Closing) {
+        *lock(&CLOSING) = closing;
+        all.iter()
+            .for_each(|local| lock(&local.grey).closing = closing);
     }
 
     /// All records, in a register that nobody can enter meanwhile.
@@ -326,11 +355,27 @@ impl Local {
     #[cold]
     fn shade_white(&self, object: ObjectRef) {
         // Marking, pushing and counting are one step for the collector.
+        lock(&self.grey).push(object, self.word().mark_color());
+    }
+
+    /// Makes a strong pointer of a weak one, whose target `load` reads, while a cycle marks. See [`weak`](crate::weak).
+    pub(crate) fn upgrade(
+        &self,
+        load: impl FnOnce() -> Option<ObjectRef>,
+    ) -> Result<Option<ObjectRef>, Undecided> {
         let mut grey = lock(&self.grey);
-        object.set_color(self.word().mark_color());
-        if object.needs_trace() {
-            grey.objects.push(object);
-            grey.pushed += 1;
+        match grey.closing {
+            Closing::Closed if !bug("upgrades after the last look") => Err(Undecided),
+            Closing::Open | Closing::Closed => {
+                let object = load();
+                let color = self.word().mark_color();
+                let white = object.filter(|object| object.color() != color);
+                if let Some(object) = white.filter(|_| !bug("no shading of upgrades")) {
+                    grey.push(object, color);
+                }
+                Ok(object)
+            }
+            Closing::Done => Ok(load()),
         }
     }
 

@@ -34,7 +34,7 @@ use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use crate::local::{Local, lock};
 use crate::object::ObjectRef;
 use crate::seeded::bug;
-use crate::{Gc, Guard, Trace, pin};
+use crate::{Gc, Guard, Trace, WeakRoot, pin};
 
 /// Slots in a block, so that it has 512 bytes.
 const SLOTS: usize = 62;
@@ -159,6 +159,14 @@ impl<F: Trace<'static>> Root<F> {
         // SAFETY: the guard is pinned while the object is rooted, and a root that is dropped later shades it. Its type is `F`
         // under another brand.
         unsafe { Gc::of(self.object.value().cast()) }
+    }
+
+    /// Makes a handle that does not keep the object alive.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakRoot<F> {
+        let g = pin();
+        let weak = self.get(&g).downgrade(&g);
+        WeakRoot::of(weak, &g)
     }
 
     /// Tells whether two roots are of the same object.

@@ -16,6 +16,7 @@
 
 mod two_cycles;
 
+use std::any::type_name;
 use std::collections::HashSet;
 use std::sync::{Mutex as StdMutex, MutexGuard as StdMutexGuard};
 
@@ -24,7 +25,9 @@ use crate::local::{Local, lock};
 use crate::phase::FREE;
 use crate::seeded::{bug, with_bug};
 use crate::sweep::{Sweep, for_each_object};
-use crate::{Edge, Gc, Guard, Mutex, MutexGuard, Root, Static, Trace, pin, set_gc_percent};
+use crate::{
+    Edge, Gc, Guard, Mutex, MutexGuard, Root, Static, Trace, WeakRoot, pin, set_gc_percent,
+};
 
 /// Tests that use the heap take turns: with a bug at work nobody else's objects are safe.
 pub(crate) static ALONE: StdMutex<()> = StdMutex::new(());
@@ -38,9 +41,10 @@ fn alone() -> StdMutexGuard<'static, ()> {
 const MUTATORS: usize = 3;
 const HANDS: usize = 3;
 const ROOTS: usize = 2;
+const WEAKS: usize = 2;
 
 /// The rules that are left out one by one.
-const BUGS: [&str; 15] = [
+const BUGS: [&str; 17] = [
     "no first grace period",
     "no second grace period",
     "no shading of new pointers",
@@ -56,6 +60,8 @@ const BUGS: [&str; 15] = [
     "white objects after the snapshot",
     "no wait for the sweep",
     "new blocks are swept",
+    "no shading of upgrades",
+    "upgrades after the last look",
 ];
 
 /// Contents of a lock that need no destructor: slots with them are free as soon as they are swept.
@@ -118,8 +124,11 @@ struct World {
     patience: usize,
     mutators: Vec<Mutator>,
     roots: [Option<Root<Node<'static>>>; ROOTS],
+    weaks: [Option<WeakRoot<Node<'static>>>; WEAKS],
     cycle: Option<Cycle>,
     sweep: Option<Sweep>,
+    /// Whether the cycle has decided what is alive.
+    marked: bool,
     /// Nodes whose lock guard was forgotten.
     lost: HashSet<usize>,
 }
@@ -141,8 +150,10 @@ impl World {
             patience: 1 + seed as usize % 8,
             mutators: mutators.collect(),
             roots: [const { None }; ROOTS],
+            weaks: [const { None }; WEAKS],
             cycle: None,
             sweep: None,
+            marked: false,
             lost: HashSet::new(),
         }
     }
@@ -174,12 +185,27 @@ impl World {
         if self.sweep.is_some() && !hurries {
             return self.sweep();
         }
-        if let Step::Marked = self.cycle.get_or_insert_with(Cycle::new).step() {
-            self.sweep.take().into_iter().for_each(finish_sweep);
-            let cycle = self.cycle.take().expect("it has been stepped");
-            let is_marked = |node: &Pointer| node.object().color() == cycle.color();
-            if !self.reachable().iter().all(is_marked) {
+        if !self.marked {
+            let step = self.cycle.get_or_insert_with(Cycle::new).step();
+            // Mutators may go on before the end.
+            self.marked = matches!(step, Step::Marked);
+            return Ok(());
+        }
+        self.marked = false;
+        self.sweep.take().into_iter().for_each(finish_sweep);
+        if let Some(cycle) = self.cycle.take() {
+            let nodes = self.reachable().into_iter().map(Gc::object);
+            let cells = self.weaks.iter().flatten().map(WeakRoot::cell);
+            let all_marked = nodes
+                .chain(cells)
+                .all(|object| object.color() == cycle.color());
+            // What is shaded after the decision was not marked, whether it can be reached or not.
+            let all_black = Local::all()
+                .iter()
+                .all(|local| lock(&local.grey).objects.is_empty());
+            if !all_marked || !all_black {
                 // Not to be swept before everybody has let go.
+                self.weaks = [const { None }; WEAKS];
                 self.cycle = Some(cycle);
                 return Err(Lost);
             }
@@ -247,7 +273,7 @@ impl World {
         let operation = if locked && self.below(2) == 0 {
             13 + self.below(3)
         } else {
-            self.below(18)
+            self.below(20)
         };
         match operation {
             0 => self.unpin(m),
@@ -279,6 +305,12 @@ impl World {
             }
             10..=12 => self.store(m, a, b, g),
             14 | 15 => self.change_locked(m, b),
+            18 => {
+                let w = self.below(WEAKS);
+                let hand = self.mutators[m].hands[a];
+                self.weaks[w] = hand.map(|hand| hand.pointer.root(g).downgrade());
+            }
+            19 => self.upgrade(m, b, g),
             _ => self.lock_or_unlock(m, a, g),
         }
         Ok(())
@@ -332,6 +364,17 @@ impl World {
         }
         if let Some(pointer) = old {
             self.mutators[m].hands[b] = Some(Hand { pointer, mask });
+        }
+    }
+
+    fn upgrade(&mut self, m: usize, b: usize, g: &'static Guard) {
+        let w = self.below(WEAKS);
+        // Who would have to wait does something else.
+        if let Some(weak) = &self.weaks[w]
+            && let Ok(upgraded) = weak.try_upgrade(g)
+        {
+            let mask = 1 << m;
+            self.mutators[m].hands[b] = upgraded.map(|pointer| Hand { pointer, mask });
         }
     }
 
@@ -396,9 +439,15 @@ impl World {
         for _ in 0..2 {
             finish(Cycle::new());
         }
+        let g = pin();
+        let dead = |weak: &WeakRoot<Node<'static>>| weak.upgrade(&g).is_none();
+        assert!(
+            self.weaks.iter().flatten().all(dead),
+            "weak pointers keep nothing alive"
+        );
         let mut left = 0;
         for_each_object(|object| {
-            left += usize::from((object.vtable().type_name)().contains("simulator::Node"))
+            left += usize::from((object.vtable().type_name)() == type_name::<Node<'static>>())
         });
         assert_eq!(left, 0, "what cannot be reached is collected");
     }
