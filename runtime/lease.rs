@@ -16,6 +16,7 @@
 //! 1. A live P is in exactly one place: the idle set, one HELD word, one hand that moves it (an M between T2 and the idle set, or
 //!    the monitor between T3 and the next owner), or the `next_p` of one parked M. One that has retired is in none.
 //! 2. Only the M leaves NONE; only the monitor enters REVOKED.
+//! 3. The word is 0 only before the first lease, when the M has not polled yet.
 //!
 //! # Why each transition is a compare-and-swap
 //!
@@ -29,6 +30,8 @@
 //!
 //! Rejected: a lock around the P on every scheduling operation (three to four locked instructions per goroutine), and one
 //! CAS per poll that announces "in a poll" (5 ns of a 50 ns yield, and the wakes of a long poll stay invisible).
+
+use std::num::NonZeroU64;
 
 use gort_primitives::atomic::{AtomicU64, Ordering};
 
@@ -69,12 +72,22 @@ pub(crate) enum Flag {
 ///
 /// Equal to the word for as long as the lease is held and nobody asks for anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Held(u64);
+pub(crate) struct Held(NonZeroU64);
 
 impl Held {
+    /// The lease of a word that says HELD, whatever flags are set.
+    fn of(word: u64) -> Self {
+        Self(NonZeroU64::new(word & !FLAGS).expect("HELD is not 0"))
+    }
+
+    #[inline(always)]
+    fn word(self) -> u64 {
+        self.0.get()
+    }
+
     /// The P this lease is for.
     pub(crate) fn p(self) -> usize {
-        p_of(self.0)
+        p_of(self.word())
     }
 }
 
@@ -116,25 +129,37 @@ impl Lease {
         let mut word = self.0.load(Ordering::Relaxed);
         loop {
             assert_eq!(word & STATE, NONE, "acquire: the M holds a P already");
-            let generation = (word & !(GENERATION - 1)).wrapping_add(GENERATION);
+            let generation = match (word & !(GENERATION - 1)).wrapping_add(GENERATION) {
+                // Invariant 3.
+                0 => GENERATION,
+                next => next,
+            };
             let new = generation | (p as u64) << P_SHIFT | (word & FLAGS) | HELD;
             // AcqRel: Acquire pairs with the Release of whoever set a flag; Release publishes the generation to `revoke`.
             match self
                 .0
                 .compare_exchange(word, new, Ordering::AcqRel, Ordering::Relaxed)
             {
-                Ok(_) => return Held(new & !FLAGS),
+                Ok(_) => return Held::of(new),
                 Err(now) => word = now,
             }
         }
     }
 
-    /// Returns whether anything happened since the lease was taken: the one check of the hot path.
+    /// Returns whether anything happened since the lease was taken: the one check of the hot path. True without a lease.
     #[inline(always)]
-    pub(crate) fn changed(&self, held: Held) -> bool {
+    pub(crate) fn changed(&self, held: Option<Held>) -> bool {
         // Relaxed: a request that is missed now is seen after the next poll. A missed revocation costs one extra runner for
         // one poll; whatever that poll makes ready is caught by `still_held` and by the monitor's second look.
-        self.0.load(Ordering::Relaxed) != held.0
+        self.0.load(Ordering::Relaxed) != held.map_or(0, Held::word)
+    }
+
+    /// [`changed`](Self::changed) after a push into the M's own slot or ring: false only if the lease is
+    /// [`still_held`](Self::still_held).
+    #[inline(always)]
+    pub(crate) fn changed_by_now(&self, held: Option<Held>) -> bool {
+        // SeqCst: as in `still_held`.
+        self.0.load(Ordering::SeqCst) != held.map_or(0, Held::word)
     }
 
     /// Returns whether the M holds its lease, for a decision that may be stale.
@@ -184,7 +209,7 @@ impl Lease {
         let mut word = self.0.load(Ordering::Relaxed);
         loop {
             match word & STATE {
-                HELD => return Acknowledged::StillHeld(Held(word & !FLAGS)),
+                HELD => return Acknowledged::StillHeld(Held::of(word)),
                 NONE => return Acknowledged::Gone,
                 _ => {}
             }
@@ -220,7 +245,7 @@ impl Lease {
     /// Returns the lease that is held now, for a later [`revoke`](Self::revoke).
     pub(crate) fn observe(&self) -> Option<Held> {
         let word = self.0.load(Ordering::Relaxed);
-        (word & STATE == HELD).then_some(Held(word & !FLAGS))
+        (word & STATE == HELD).then(|| Held::of(word))
     }
 
     /// Returns whether the P was taken away, and the M has not noticed yet: whether it is an orphan.
@@ -235,7 +260,7 @@ impl Lease {
     pub(crate) fn revoke(&self, seen: Held) -> bool {
         let mut word = self.0.load(Ordering::Relaxed);
         loop {
-            if word & !FLAGS != seen.0 {
+            if word & !FLAGS != seen.word() {
                 return false;
             }
             let new = word & !STATE | REVOKED;
@@ -260,7 +285,7 @@ impl Lease {
     pub(crate) fn undo(&self, seen: Held) -> bool {
         let mut word = self.0.load(Ordering::Relaxed);
         loop {
-            if word & !FLAGS != seen.0 & !STATE | REVOKED {
+            if word & !FLAGS != seen.word() & !STATE | REVOKED {
                 return false;
             }
             let new = word & !STATE | HELD;
@@ -291,14 +316,16 @@ mod tests {
     fn a_flag_changes_the_word_but_not_the_lease() {
         let lease = Lease::new();
         let held = lease.acquire(3);
-        assert!(!lease.changed(held));
+        assert!(!lease.changed(Some(held)));
+        assert!(lease.changed(None));
         lease.raise(Flag::Slice);
-        assert!(lease.changed(held));
+        assert!(lease.changed(Some(held)) && lease.changed_by_now(Some(held)));
         assert!(lease.still_held());
         assert!(lease.take(Flag::Slice));
         assert!(!lease.take(Flag::Slice));
-        assert!(!lease.changed(held));
+        assert!(!lease.changed(Some(held)) && !lease.changed_by_now(Some(held)));
         assert_eq!(lease.release(), Released::P(3));
+        assert!(lease.changed(None) && lease.changed(Some(held)));
     }
 
     #[test]

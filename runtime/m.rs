@@ -29,7 +29,7 @@ use crate::runq::{RunQ, Thief};
 use crate::shared::Shared;
 use crate::slot::Slot;
 use crate::sysmon::{Watch, thread_clock};
-use crate::time;
+use crate::time::{self, Shard};
 
 /// An M, as other threads see it. See the [module](self).
 pub(crate) struct M {
@@ -64,6 +64,8 @@ pub(crate) struct Local {
     pub(crate) free: Cache,
     /// The lease, as it was taken.
     pub(crate) held: Cell<Option<Held>>,
+    /// The timers of its P.
+    pub(crate) timers: Cell<Option<&'static Shard>>,
     /// Whether this M is counted as searching.
     pub(crate) searching: Cell<bool>,
     /// Whether ready goroutines come as a batch of the scheduler's own making: from the reactor, or from timers.
@@ -136,6 +138,7 @@ impl M {
                 ring,
                 free: Cache::default(),
                 held: Cell::new(None),
+                timers: Cell::new(None),
                 searching: Cell::new(false),
                 batch: Cell::new(false),
                 finishing: Cell::new(false),

@@ -93,11 +93,11 @@ impl Here<'_> {
     /// Puts a goroutine into this M's queues, or into the global queue if the M holds no P.
     #[inline(always)]
     pub(crate) fn ready(self, runnable: Runnable, yielded: bool) {
-        if !self.m().lease.seems_held() {
-            return self.rt().inject_and_wake(Batch::One(runnable));
+        if yielded {
+            return self.ready_after_poll(runnable);
         }
-        if yielded || self.local().batch.get() {
-            return self.ready_last(runnable);
+        if self.local().batch.get() {
+            return self.ready_in_batch(runnable);
         }
         if self.local().finishing.get() {
             return self.ready_joiner(runnable);
@@ -121,11 +121,7 @@ impl Here<'_> {
     #[inline(always)]
     fn ready_next(self, runnable: Runnable) {
         match self.m().slot.replace(runnable) {
-            None => {
-                if !self.m().lease.still_held() {
-                    self.hand_in_all();
-                }
-            }
+            None => self.look_after_push(),
             Some(displaced) => {
                 self.push(displaced);
                 self.pushed(true);
@@ -136,7 +132,7 @@ impl Here<'_> {
     /// [`ready`](Self::ready) for a new goroutine: it displaces nobody, so children start in the order of their birth.
     #[inline(always)]
     pub(crate) fn ready_new(self, runnable: Runnable) {
-        if self.m().slot.is_empty() || !self.m().lease.seems_held() {
+        if self.m().slot.is_empty() {
             return self.ready(runnable, false);
         }
         self.push(runnable);
@@ -146,9 +142,29 @@ impl Here<'_> {
     #[inline]
     fn ready_last(self, runnable: Runnable) {
         self.push(runnable);
-        if !self.local().batch.get() {
-            // A goroutine that yields alone needs nobody: we take it up again at once.
-            self.pushed(self.local().ring.len() > 1);
+        self.pushed(self.local().ring.len() > 1);
+    }
+
+    /// A goroutine that was woken while it was polled, by itself as a rule. async-task comes with it when its poll has returned:
+    /// the look at the lease that must follow the push is the one at the end of [`run`](Self::run).
+    #[inline(always)]
+    fn ready_after_poll(self, runnable: Runnable) {
+        self.push(runnable);
+        // SeqCst: as in `pushed`.
+        fence(Ordering::SeqCst);
+        // A goroutine that yields alone needs nobody: we take it up again at once.
+        if self.local().ring.len() > 1 {
+            self.rt().wake_p();
+        }
+    }
+
+    /// A goroutine that a waker of the reactor or of a timer makes ready: one look follows all of them.
+    fn ready_in_batch(self, runnable: Runnable) {
+        if self.m().lease.seems_held() {
+            self.push(runnable);
+        } else {
+            // A waker has given the P away, and the next may block with what is queued here.
+            self.rt().inject_and_wake(Batch::One(runnable));
         }
     }
 
@@ -158,11 +174,24 @@ impl Here<'_> {
         // SeqCst: orders the plain store of the push before two looks: at the lease (against `Lease::revoke`), and at the
         // idle word (step 2 of the left column in `idle`).
         fence(Ordering::SeqCst);
-        if !self.m().lease.still_held() {
-            self.hand_in_all();
-        }
+        self.look_after_push();
         if wake {
             self.rt().wake_p();
+        }
+    }
+
+    /// Nothing stays in the queues of an M without a P.
+    #[inline(always)]
+    fn look_after_push(self) {
+        if self.m().lease.changed_by_now(self.local().held.get()) {
+            self.look_closer_after_push();
+        }
+    }
+
+    #[cold]
+    fn look_closer_after_push(self) {
+        if !self.m().lease.still_held() {
+            self.hand_in_all();
         }
     }
 
@@ -176,11 +205,21 @@ impl Here<'_> {
     /// Moves all that is queued here to the global queue.
     #[cold]
     pub(crate) fn hand_in_all(self) {
-        let mut all: Vec<_> = self.m().slot.take().into_iter().collect();
-        all.extend(std::iter::from_fn(|| self.local().ring.pop()));
-        if !all.is_empty() {
-            self.rt().inject_and_wake(Batch::many(all));
-        }
+        let ring = &self.local().ring;
+        let batch = match self.m().slot.take() {
+            Some(one) if ring.is_empty() => Batch::One(one),
+            one => {
+                let all: Vec<_> = one
+                    .into_iter()
+                    .chain(std::iter::from_fn(|| ring.pop()))
+                    .collect();
+                if all.is_empty() {
+                    return;
+                }
+                Batch::many(all)
+            }
+        };
+        self.rt().inject_and_wake(batch);
     }
 
     /// Calls wakers that the reactor or the timers gave, and keeps what they make ready in the ring.
@@ -240,14 +279,12 @@ impl Here<'_> {
         runnable.run();
         self.end_poll();
         self.local().guards.look();
-        if let Some(held) = self.local().held.get()
-            && self.m().lease.changed(held)
-        {
+        if self.m().lease.changed(self.local().held.get()) {
             self.look_at_lease();
         }
     }
 
-    /// Something happened to the lease during the poll.
+    /// Something happened to the lease during the poll, or there is none: what the poll has queued must not stay here then.
     #[cold]
     fn look_at_lease(self) {
         if self.m().lease.take(Flag::Slice) {
@@ -366,11 +403,10 @@ impl Here<'_> {
     /// Runs this P's timers that are due.
     #[inline]
     fn run_timers(self) {
-        if let Some(held) = self.local().held.get() {
-            let timers = self.rt().ps.get(held.p()).timers();
-            if timers.next() != time::NEVER {
-                self.run_timers_now(timers);
-            }
+        if let Some(timers) = self.local().timers.get()
+            && timers.next() != time::NEVER
+        {
+            self.run_timers_now(timers);
         }
     }
 
@@ -531,12 +567,14 @@ impl Here<'_> {
         self.local().held.set(Some(held));
         let p = self.rt().ps.get(p);
         p.set_m(self.m());
+        self.local().timers.set(Some(p.timers()));
         time::enter(Some(p.timers()));
         sysmon::stir();
     }
 
     fn lost_p(self) {
         self.local().held.set(None);
+        self.local().timers.set(None);
         time::enter(None);
     }
 

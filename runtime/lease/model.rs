@@ -159,7 +159,7 @@ fn a_flag_that_is_taken_publishes_its_reason() {
         assert!(lease.still_held());
         monitor.join().unwrap();
         assert_ne!(early, look(), "a flag is taken once");
-        assert!(!lease.changed(held));
+        assert!(!lease.changed(Some(held)));
     });
 }
 

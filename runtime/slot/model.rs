@@ -39,6 +39,8 @@ impl Ring {
 
 struct World {
     lease: Lease,
+    /// The lease, as it was taken.
+    held: Held,
     slot: Slot<&'static u8>,
     ring: Ring,
     global: Mutex<Vec<u8>>,
@@ -47,21 +49,20 @@ struct World {
 impl World {
     /// An M that holds P 0 and polls.
     fn new() -> (Arc<Self>, Held) {
+        let lease = Lease::new();
+        let held = lease.acquire(0);
         let world = Self {
-            lease: Lease::new(),
+            lease,
+            held,
             slot: Slot::new(),
             ring: Ring(AtomicUsize::new(0)),
             global: Mutex::new(Vec::new()),
         };
-        let held = world.lease.acquire(0);
         (Arc::new(world), held)
     }
 
     /// `Here::ready`, without the wake-ups.
     fn ready(&self, g: &'static u8) {
-        if !self.lease.seems_held() {
-            return self.global.lock().unwrap().push(*g);
-        }
         match self.slot.replace(g) {
             None => {}
             Some(displaced) => {
@@ -69,18 +70,28 @@ impl World {
                 fence(Ordering::SeqCst);
             }
         }
-        if !self.lease.still_held() {
+        self.look_after_push();
+    }
+
+    /// `Here::look_after_push`.
+    fn look_after_push(&self) {
+        if self.lease.changed_by_now(Some(self.held)) && !self.lease.still_held() {
             self.hand_in_all();
         }
     }
 
-    /// `Here::ready_last`: a yield.
+    /// `Here::ready_after_poll` and the rest of `Here::run`. Returns whether the M still holds its P.
+    fn yields(&self, g: &'static u8) -> bool {
+        self.ring.push(g);
+        fence(Ordering::SeqCst);
+        !self.lease.changed(Some(self.held)) || self.end_poll()
+    }
+
+    /// `Here::ready_last`.
     fn ready_last(&self, g: &'static u8) {
         self.ring.push(g);
         fence(Ordering::SeqCst);
-        if !self.lease.still_held() {
-            self.hand_in_all();
-        }
+        self.look_after_push();
     }
 
     /// `Here::ready` without its second look, for the model of the other belt.
@@ -165,6 +176,22 @@ fn what_goes_into_the_ring_of_a_revoked_m_is_found_once() {
         });
         world.ready_last(&GS[0]);
         let revoked = monitor.join().unwrap();
+        world.all_found(1, revoked);
+    });
+}
+
+#[test]
+fn what_yields_is_found_once_by_the_look_at_the_end_of_its_poll() {
+    model(|| {
+        let (world, seen) = World::new();
+        let monitor = thread::spawn({
+            let world = world.clone();
+            move || world.revoke(seen)
+        });
+        let held = world.yields(&GS[0]);
+        let revoked = monitor.join().unwrap();
+        assert!(!(held && revoked) || world.lease.is_revoked());
+        // There is no next poll: neither the M nor the monitor looks again.
         world.all_found(1, revoked);
     });
 }
