@@ -408,9 +408,12 @@ fn a_waker_that_blocks_stalls_nobody() {
         let rt = runtime();
         let (release, held) = mpsc::channel();
         let waker = std::task::Waker::from(Arc::new(Blocks(Mutex::new(held))));
-        let mut timer = gort::Timer::after(Duration::from_millis(1));
         let mut cx = std::task::Context::from_waker(&waker);
-        assert!(std::pin::Pin::new(&mut timer).poll(&mut cx).is_pending());
+        let mut timer = gort::Timer::after(Duration::from_millis(1));
+        // On a machine with much to do it may be due before it is polled.
+        while std::pin::Pin::new(&mut timer).poll(&mut cx).is_ready() {
+            timer = gort::Timer::after(Duration::from_millis(1));
+        }
         drop(waker);
         run(&rt, progress());
         drop(release);
@@ -435,7 +438,10 @@ fn a_waker_may_block_on_a_future() {
                 let mut timer = gort::Timer::after(Duration::from_micros(100));
                 let armed = std::time::Instant::now();
                 let mut cx = std::task::Context::from_waker(&waker);
-                assert!(std::pin::Pin::new(&mut timer).poll(&mut cx).is_pending());
+                if std::pin::Pin::new(&mut timer).poll(&mut cx).is_ready() {
+                    // Due already: nobody is woken.
+                    return None;
+                }
                 // The timer is most often due when this M looks for something else to run.
                 while armed.elapsed() < Duration::from_micros(150) {
                     std::hint::spin_loop();
@@ -444,7 +450,9 @@ fn a_waker_may_block_on_a_future() {
                 Some(timer)
             });
             let timer = rt.block_on(timer).expect("no panic");
-            told.recv().expect("it is woken");
+            if timer.is_some() {
+                told.recv().expect("it is woken");
+            }
             drop(timer);
             rt.block_on(rt.go(task::yield_now())).expect("no panic");
         }
