@@ -1,0 +1,12 @@
+use gort::select;
+use gort::sync::chan;
+
+#[gort::main]
+async fn main() {
+    let (_sender, receiver) = chan::unbuffered::<u8>();
+    select! {
+        recv(receiver) -> _ => (),
+        default => (),
+        default => (),
+    }
+}
