@@ -8,6 +8,7 @@ use std::{fmt, mem};
 
 use gort_primitives::atomic::{AtomicU8, AtomicUsize, Ordering};
 use gort_primitives::cell::UnsafeCell;
+use gort_primitives::hint;
 use gort_primitives::sync::{Mutex, MutexGuard};
 
 use super::error::{RecvError, SendError, TryRecvError, TrySendError};
@@ -33,6 +34,12 @@ pub(crate) struct Chan<T> {
 
 // SAFETY: `state` is touched under the mutex alone, and the channel passes values, not references, from thread to thread.
 unsafe impl<T: Send> Sync for Chan<T> {}
+
+/// How long to spin for the lock, between one look and the next. Thin air: a microsecond in all. One look is enough for a model.
+#[cfg(not(gort_loom))]
+const SPINS: [u32; 6] = [4, 8, 16, 32, 32, 32];
+#[cfg(gort_loom)]
+const SPINS: [u32; 0] = [];
 
 /// What can probably be done with a channel. Only a hint: whoever finds the bit missing looks again under the lock before it
 /// waits or gives up.
@@ -204,6 +211,24 @@ impl<T> Chan<T> {
 
     /// Takes the lock; [`release`](Self::release) must follow.
     pub(crate) fn hold(&self) -> Held<'_> {
+        match self.mutex.try_lock() {
+            Ok(guard) => Held(guard),
+            Err(_) => self.hold_contended(),
+        }
+    }
+
+    /// Whoever holds the lock has it for some ten nanoseconds: to sleep for it costs a hundred times as much, and makes all who
+    /// come after sleep too.
+    #[cold]
+    fn hold_contended(&self) -> Held<'_> {
+        for pauses in SPINS {
+            for _ in 0..pauses {
+                hint::spin_loop();
+            }
+            if let Ok(guard) = self.mutex.try_lock() {
+                return Held(guard);
+            }
+        }
         Held(self.mutex.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
