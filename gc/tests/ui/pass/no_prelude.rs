@@ -1,7 +1,11 @@
 //! The expansion finds everything without the prelude, beside items with the names it uses.
 
 #![no_implicit_prelude]
-#![allow(dead_code, non_camel_case_types)]
+#![allow(
+    dead_code,
+    non_camel_case_types,
+    reason = "types with the names that an expansion might use stand here to be in its way"
+)]
 
 use ::gort_gc::{Edge, Gc, Trace};
 

@@ -12,7 +12,7 @@ struct A;
 
 #[derive(heap::Trace)]
 #[gc(crate = crate::deeper)]
-struct B(#[allow(dead_code)] A);
+struct B(#[allow(dead_code, reason = "only traced")] A);
 
 fn main() {
     heap::with(|g| {
