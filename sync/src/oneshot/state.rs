@@ -5,11 +5,11 @@
 //!
 //! Who may touch what:
 //! * the value: the sender until it has left, the receiver from then on;
-//! * the waker of a half: that half while its `WAITS` is not set and the other has not left; who clears `WAITS`, from then on;
+//! * the waker of a half: that half while its `WAITS` is not set; the other, if it finds `WAITS` when it leaves;
 //! * all of it: the half that finds the other's `DONE` when it sets its own.
 //!
-//! A half that leaves while the other waits must fetch the waker before it lets go, so then it takes two steps: `LEFT`, in which
-//! it clears the other's `WAITS`, and `DONE`. Otherwise both are one step.
+//! A half that leaves while the other waits must fetch the waker before it lets go, so leaving is one step, `LEFT`, and letting go
+//! another, `DONE`.
 
 use std::mem;
 use std::ptr::NonNull;
@@ -140,7 +140,7 @@ impl<T> Half<T> {
             if word & (ours.of(LEFT) | theirs.of(LEFT)) != 0 {
                 return word & theirs.of(LEFT) == 0;
             }
-            let left = (word & !theirs.of(WAITS)) | ours.of(LEFT);
+            let left = word | ours.of(LEFT);
             // Release: publishes the value to the Acquire in `is_left`. Acquire: pairs with the Release in `poll_left`: the
             // waker is there.
             match shared
@@ -153,7 +153,7 @@ impl<T> Half<T> {
         }
         if word & theirs.of(WAITS) != 0 {
             let waker = shared.waker(theirs);
-            // SAFETY: we cleared `WAITS`, so the waker is ours.
+            // SAFETY: we have left, and found `WAITS`: the other half leaves its waker to us.
             let waker = waker.with_mut(|slot| unsafe { (*slot).take() });
             if let Some(waker) = waker {
                 waker.wake();
