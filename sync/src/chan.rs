@@ -32,10 +32,11 @@ mod future;
 #[cfg(all(test, gort_loom))]
 mod model;
 mod queue;
+mod shared;
 mod sink;
 mod state;
 #[cfg(all(test, not(gort_loom)))]
-mod tests;
+pub(crate) mod tests;
 mod timed;
 mod weak;
 
@@ -51,8 +52,9 @@ pub use error::{
 };
 pub use future::{Recv, Send};
 pub(crate) use queue::Who;
+pub(crate) use shared::{Chan, Held, wake};
 pub use sink::SendSink;
-pub(crate) use state::{Chan, Held, Hint, Ticketed, wake};
+pub(crate) use state::{Hint, Ticketed};
 pub use timed::{RecvTimeout, SendTimeout, Ticker, after, tick};
 pub use weak::{WeakReceiver, WeakSender};
 

@@ -28,7 +28,7 @@ use std::marker::PhantomPinned;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-pub use arm::{FutureArm, Receives, RecvArm, SendArm, Sends};
+pub use arm::{FutureArm, Names, RecvArm, SendArm};
 pub use arms::Arms;
 pub use selector::{Selecting, Selector};
 

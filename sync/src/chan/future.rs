@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use futures_core::{FusedStream, Stream};
 
 use super::error::{RecvError, SendError};
-use super::state::Chan;
+use super::shared::Chan;
 use super::{Receiver, Sender};
 use crate::hook::{Site, WaitKind};
 

@@ -1,45 +1,17 @@
 //! What is under the lock of a channel; the invariants stand at the head of the module above.
 
 use std::collections::VecDeque;
-use std::ops::{Deref, DerefMut};
-use std::sync::PoisonError;
-use std::task::{Context, Poll, Waker};
-use std::{fmt, mem};
+use std::mem;
+use std::task::Waker;
 
-use gort_primitives::atomic::{AtomicU8, AtomicUsize, Ordering};
-use gort_primitives::cell::UnsafeCell;
-use gort_primitives::hint;
-use gort_primitives::sync::{Mutex, MutexGuard};
-
-use super::error::{RecvError, SendError, TryRecvError, TrySendError};
-use super::queue::{Queue, Who};
-use crate::locks::wait::WakeBatch;
+use super::error::TrySendError;
+use super::queue::Queue;
 
 /// Room that is made in advance; thin air. A channel with more grows as it is used.
 const MADE_AT_ONCE: usize = 1024;
 
 /// A buffer with room for more is given back when it is empty; thin air.
 const KEPT: usize = 4096;
-
-pub(crate) struct Chan<T> {
-    pub(crate) capacity: usize,
-    mutex: Mutex<()>,
-    /// Bits of [`Hint`], brought up to date at the end of every critical section.
-    hint: AtomicU8,
-    /// Touched under `mutex` alone.
-    state: UnsafeCell<State<T>>,
-    pub(super) senders: AtomicUsize,
-    pub(super) receivers: AtomicUsize,
-}
-
-// SAFETY: `state` is touched under the mutex alone, and the channel passes values, not references, from thread to thread.
-unsafe impl<T: Send> Sync for Chan<T> {}
-
-/// How long to spin for the lock, between one look and the next. Thin air: a microsecond in all. One look is enough for a model.
-#[cfg(not(gort_loom))]
-const SPINS: [u32; 6] = [4, 8, 16, 32, 32, 32];
-#[cfg(gort_loom)]
-const SPINS: [u32; 0] = [];
 
 /// What can probably be done with a channel. Only a hint: whoever finds the bit missing looks again under the lock before it
 /// waits or gives up.
@@ -67,6 +39,22 @@ pub(crate) struct State<T> {
 }
 
 impl<T> State<T> {
+    pub(super) fn new(capacity: usize) -> Self {
+        let made = if capacity <= MADE_AT_ONCE {
+            capacity
+        } else {
+            0
+        };
+        Self {
+            buffer: VecDeque::with_capacity(made),
+            returned: VecDeque::new(),
+            tickets: 0,
+            receiving: Queue::new(),
+            sending: Queue::new(),
+            closed: false,
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.buffer.len() + self.returned.len()
     }
@@ -123,7 +111,7 @@ impl<T> State<T> {
     }
 
     /// Returns a value that was handed over, and tells whom to wake after the lock.
-    fn put_back(&mut self, (ticket, value): Ticketed<T>) -> Option<Waker> {
+    pub(super) fn put_back(&mut self, (ticket, value): Ticketed<T>) -> Option<Waker> {
         if let Some((key, waker)) = self.receiving.pop() {
             *self.receiving.item(key) = Some((ticket, value));
             return waker;
@@ -133,7 +121,12 @@ impl<T> State<T> {
         None
     }
 
-    fn hint(&self, capacity: usize) -> u8 {
+    /// Takes all that is stored, to be dropped after the lock.
+    pub(super) fn take_all(&mut self) -> (VecDeque<T>, VecDeque<Ticketed<T>>) {
+        (mem::take(&mut self.buffer), mem::take(&mut self.returned))
+    }
+
+    pub(super) fn hint(&self, capacity: usize) -> u8 {
         if self.closed {
             return Hint::RECV | Hint::SEND;
         }
@@ -145,366 +138,5 @@ impl<T> State<T> {
             hint |= Hint::SEND;
         }
         hint
-    }
-}
-
-/// The lock of a channel, without a reference to what it guards.
-pub(crate) struct Held<'a>(#[expect(dead_code, reason = "held, not read")] MutexGuard<'a, ()>);
-
-/// The lock of a channel.
-pub(super) struct Guard<'a, T> {
-    chan: &'a Chan<T>,
-    _held: Held<'a>,
-}
-
-impl<T> Deref for Guard<'_, T> {
-    type Target = State<T>;
-
-    fn deref(&self) -> &State<T> {
-        // SAFETY: we hold the lock, and the reference lives as long as the guard is borrowed.
-        self.chan.state.with(|state| unsafe { &*state })
-    }
-}
-
-impl<T> DerefMut for Guard<'_, T> {
-    fn deref_mut(&mut self) -> &mut State<T> {
-        // SAFETY: we hold the lock, and the reference lives as long as the guard is borrowed.
-        self.chan.state.with_mut(|state| unsafe { &mut *state })
-    }
-}
-
-impl<T> Drop for Guard<'_, T> {
-    fn drop(&mut self) {
-        self.chan.refresh_hint(self);
-    }
-}
-
-impl<T> Chan<T> {
-    pub(super) fn new(capacity: usize) -> Self {
-        let made = if capacity <= MADE_AT_ONCE {
-            capacity
-        } else {
-            0
-        };
-        let state = State {
-            buffer: VecDeque::with_capacity(made),
-            returned: VecDeque::new(),
-            tickets: 0,
-            receiving: Queue::new(),
-            sending: Queue::new(),
-            closed: false,
-        };
-        Self {
-            capacity,
-            mutex: Mutex::new(()),
-            hint: AtomicU8::new(state.hint(capacity)),
-            state: UnsafeCell::new(state),
-            senders: AtomicUsize::new(1),
-            receivers: AtomicUsize::new(1),
-        }
-    }
-
-    pub(super) fn lock(&self) -> Guard<'_, T> {
-        let _held = self.hold();
-        Guard { chan: self, _held }
-    }
-
-    /// Takes the lock; [`release`](Self::release) must follow.
-    pub(crate) fn hold(&self) -> Held<'_> {
-        match self.mutex.try_lock() {
-            Ok(guard) => Held(guard),
-            Err(_) => self.hold_contended(),
-        }
-    }
-
-    /// Whoever holds the lock has it for some ten nanoseconds: to sleep for it costs a hundred times as much, and makes all who
-    /// come after sleep too.
-    #[cold]
-    fn hold_contended(&self) -> Held<'_> {
-        for pauses in SPINS {
-            for _ in 0..pauses {
-                hint::spin_loop();
-            }
-            if let Ok(guard) = self.mutex.try_lock() {
-                return Held(guard);
-            }
-        }
-        Held(self.mutex.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Gives back what [`hold`](Self::hold) returned.
-    pub(crate) fn release(&self, held: Held<'_>) {
-        drop(Guard {
-            chan: self,
-            _held: held,
-        });
-    }
-
-    /// What the lock guards.
-    ///
-    /// # Safety
-    ///
-    /// The caller has what [`hold`](Self::hold) returned, and no other reference to the state while this one lives.
-    #[expect(
-        clippy::mut_from_ref,
-        reason = "the lock that the caller holds makes it exclusive"
-    )]
-    pub(crate) unsafe fn held_state(&self) -> &mut State<T> {
-        // SAFETY: the caller holds the lock.
-        self.state.with_mut(|state| unsafe { &mut *state })
-    }
-
-    /// Whether something of `what` can probably be done.
-    pub(crate) fn hinted(&self, what: u8) -> bool {
-        // Relaxed: only a hint; the lock orders what follows.
-        self.hint.load(Ordering::Relaxed) & what != 0
-    }
-
-    /// Brings the hint up to date; the caller holds the lock.
-    pub(crate) fn refresh_hint(&self, state: &State<T>) {
-        let hint = state.hint(self.capacity);
-        // Relaxed, twice: written under the lock alone.
-        if self.hint.load(Ordering::Relaxed) != hint {
-            self.hint.store(hint, Ordering::Relaxed);
-        }
-    }
-
-    pub(super) fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
-        let woken = self.lock().put(value, self.capacity);
-        woken.map(wake)
-    }
-
-    /// Sends a value if that needs no waiting, and drops it otherwise; returns whom the caller wakes.
-    pub(super) fn put_quietly(&self, value: T) -> Option<Waker> {
-        let put = self.lock().put(value, self.capacity);
-        put.unwrap_or_default()
-    }
-
-    pub(super) fn try_recv(&self) -> Result<T, TryRecvError> {
-        let mut state = self.lock();
-        let taken = state.take(self.capacity);
-        let closed = state.closed;
-        drop(state);
-        match taken {
-            Some((value, waker)) => Ok(self.deliver(value, waker)),
-            None if closed => Err(TryRecvError::Closed),
-            None => Err(TryRecvError::Empty),
-        }
-    }
-
-    /// Wakes the sender that got room, and returns the value; or gives it back if the waker panics.
-    fn deliver(&self, value: Ticketed<T>, waker: Option<Waker>) -> T {
-        let taken = Taken {
-            chan: self,
-            value: Some(value),
-        };
-        wake(waker);
-        taken.finish()
-    }
-
-    /// Returns a value that was handed over but not delivered.
-    pub(crate) fn give_back(&self, value: Ticketed<T>) {
-        let woken = self.lock().put_back(value);
-        wake(woken);
-    }
-
-    /// Polls a send: `value` is there until it is in line or gone, `key` while it is in line.
-    pub(super) fn poll_send(
-        &self,
-        value: &mut Option<T>,
-        key: &mut Option<u32>,
-        cx: &Context<'_>,
-    ) -> Poll<Result<(), SendError<T>>> {
-        if let Some(at) = *key {
-            let Some(mut state) = self.left_line(at, |state| &mut state.sending, cx) else {
-                return Poll::Pending;
-            };
-            *key = None;
-            let left = state.sending.leave(at);
-            drop(state);
-            // A value that nobody took was refused by `close`.
-            return Poll::Ready(left.item.map_or(Ok(()), |value| Err(SendError(value))));
-        }
-        let mut first = value.take().expect("a send was polled after its end");
-        if self.hinted(Hint::SEND) {
-            match self.try_send(first) {
-                Ok(()) => return Poll::Ready(Ok(())),
-                Err(TrySendError::Closed(value)) => return Poll::Ready(Err(SendError(value))),
-                Err(TrySendError::Full(value)) => first = value,
-            }
-        }
-        // A waker's clone is foreign code: not under the lock.
-        let own = cx.waker().clone();
-        let mut state = self.lock();
-        match state.put(first, self.capacity) {
-            Ok(woken) => {
-                drop(state);
-                wake(woken);
-                Poll::Ready(Ok(()))
-            }
-            Err(TrySendError::Closed(value)) => Poll::Ready(Err(SendError(value))),
-            Err(TrySendError::Full(value)) => {
-                *key = Some(state.sending.push(Who::Task(Some(own)), Some(value)));
-                Poll::Pending
-            }
-        }
-    }
-
-    /// Polls a receive, whose place in line is `key`.
-    pub(super) fn poll_recv(
-        &self,
-        key: &mut Option<u32>,
-        cx: &Context<'_>,
-    ) -> Poll<Result<T, RecvError>> {
-        if let Some(at) = *key {
-            let Some(mut state) = self.left_line(at, |state| &mut state.receiving, cx) else {
-                return Poll::Pending;
-            };
-            *key = None;
-            let left = state.receiving.leave(at);
-            drop(state);
-            return Poll::Ready(left.item.map(|(_, value)| value).ok_or(RecvError));
-        }
-        if self.hinted(Hint::RECV) {
-            match self.try_recv() {
-                Ok(value) => return Poll::Ready(Ok(value)),
-                Err(TryRecvError::Closed) => return Poll::Ready(Err(RecvError)),
-                Err(TryRecvError::Empty) => {}
-            }
-        }
-        // A waker's clone is foreign code: not under the lock.
-        let own = cx.waker().clone();
-        let mut state = self.lock();
-        if let Some((value, woken)) = state.take(self.capacity) {
-            drop(state);
-            return Poll::Ready(Ok(self.deliver(value, woken)));
-        }
-        if state.closed {
-            drop(state);
-            return Poll::Ready(Err(RecvError));
-        }
-        *key = Some(state.receiving.push(Who::Task(Some(own)), None));
-        Poll::Pending
-    }
-
-    /// Returns the lock if the entry `at` has left its line; otherwise makes this task the one that it wakes.
-    fn left_line<Q>(
-        &self,
-        at: u32,
-        line: impl Fn(&mut State<T>) -> &mut Queue<Q>,
-        cx: &Context<'_>,
-    ) -> Option<Guard<'_, T>> {
-        // Declared before the guard: dropped after the lock.
-        let mut own;
-        let mut state = self.lock();
-        match line(&mut state).waker(at) {
-            None => return Some(state),
-            Some(waker) if waker.will_wake(cx.waker()) => return None,
-            Some(_) => drop(state),
-        }
-        own = cx.waker().clone();
-        let mut state = self.lock();
-        match line(&mut state).waker(at) {
-            None => Some(state),
-            Some(waker) => {
-                mem::swap(waker, &mut own);
-                None
-            }
-        }
-    }
-
-    /// Takes a sender out of line, and returns its value if it is still there.
-    pub(crate) fn cancel_send(&self, at: u32) -> Option<T> {
-        let left = self.lock().sending.leave(at);
-        left.item
-    }
-
-    /// Takes a receiver out of line, and returns what it was handed.
-    pub(crate) fn leave_receiving(&self, at: u32) -> Option<Ticketed<T>> {
-        let left = self.lock().receiving.leave(at);
-        left.item
-    }
-
-    /// Takes a receiver out of line, and gives back what it was handed.
-    pub(super) fn cancel_recv(&self, at: u32) {
-        if let Some(value) = self.leave_receiving(at) {
-            self.give_back(value);
-        }
-    }
-
-    pub(super) fn close(&self) -> bool {
-        let first = !mem::replace(&mut self.lock().closed, true);
-        let mut batch = WakeBatch::new();
-        loop {
-            let mut state = self.lock();
-            while !batch.is_full() {
-                // Receivers are left without a value, senders with theirs.
-                match state.receiving.pop().map(|(_, waker)| waker) {
-                    Some(waker) => batch.push(waker),
-                    None => match state.sending.pop() {
-                        Some((_, waker)) => batch.push(waker),
-                        None => break,
-                    },
-                }
-            }
-            drop(state);
-            let more = batch.is_full();
-            batch.wake();
-            if !more {
-                break;
-            }
-        }
-        batch.finish();
-        first
-    }
-
-    /// Drops what is stored: no receiver is left.
-    pub(super) fn discard(&self) {
-        let mut state = self.lock();
-        let stored = (mem::take(&mut state.buffer), mem::take(&mut state.returned));
-        drop(state);
-        drop(stored);
-    }
-}
-
-impl<T> fmt::Debug for Chan<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.lock();
-        let (len, closed) = (state.len(), state.closed);
-        drop(state);
-        let mut f = f.debug_struct("Channel");
-        f.field("len", &len);
-        match self.capacity {
-            usize::MAX => f.field("capacity", &"unbounded"),
-            capacity => f.field("capacity", &capacity),
-        };
-        f.field("is_closed", &closed).finish_non_exhaustive()
-    }
-}
-
-/// A value that was taken, and goes back if it is not delivered.
-struct Taken<'a, T> {
-    chan: &'a Chan<T>,
-    value: Option<Ticketed<T>>,
-}
-
-impl<T> Taken<'_, T> {
-    fn finish(mut self) -> T {
-        let (_, value) = self.value.take().expect("it is taken here alone");
-        value
-    }
-}
-
-impl<T> Drop for Taken<'_, T> {
-    fn drop(&mut self) {
-        if let Some(value) = self.value.take() {
-            self.chan.give_back(value);
-        }
-    }
-}
-
-pub(crate) fn wake(waker: Option<Waker>) {
-    if let Some(waker) = waker {
-        waker.wake();
     }
 }

@@ -13,7 +13,7 @@ use futures_core::Stream;
 use super::error::{RecvError, RecvTimeoutError, SendError, SendTimeoutError};
 use super::{Receiver, Recv, Send, Sender, bounded};
 use crate::deadline::Deadline;
-use crate::select::Receives;
+use crate::select::Names;
 use crate::timers;
 
 /// The future of [`Sender::send_timeout`] and [`Sender::send_deadline`].
@@ -318,10 +318,8 @@ impl Wake for Clock {
     }
 }
 
-impl Receives for Ticker {
-    type Item = Instant;
-
-    fn receiver(&self) -> Option<&Receiver<Instant>> {
+impl Names<Receiver<Instant>> for Ticker {
+    fn half(&self) -> Option<&Receiver<Instant>> {
         Some(&self.ticks)
     }
 }

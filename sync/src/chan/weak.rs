@@ -5,7 +5,7 @@ use std::fmt;
 use gort_primitives::atomic::{AtomicUsize, Ordering};
 use gort_primitives::sync::Arc;
 
-use super::state::Chan;
+use super::shared::Chan;
 use super::{Receiver, Sender};
 use crate::hook::Site;
 

@@ -118,22 +118,16 @@ impl<'a, T> Line<'a, T> {
 /// A receive as an arm.
 pub struct RecvArm<'a, T> {
     line: Line<'a, T>,
-    got: Option<Result<Ticketed<T>, RecvError>>,
+    pub(super) got: Option<Result<Ticketed<T>, RecvError>>,
 }
 
 impl<'a, T> RecvArm<'a, T> {
     /// An arm that receives from `receiver`, if there is one.
-    pub fn new(receiver: &'a (impl Receives<Item = T> + ?Sized)) -> Self {
+    pub fn new(receiver: &'a (impl Names<Receiver<T>> + ?Sized)) -> Self {
         Self {
-            line: Line::new(receiver.receiver().map(Receiver::chan)),
+            line: Line::new(receiver.half().map(Receiver::chan)),
             got: None,
         }
-    }
-
-    /// What came out, if this arm has won.
-    pub fn out(&mut self) -> Option<Result<T, RecvError>> {
-        let got = self.got.take()?;
-        Some(got.map(|(_, value)| value))
     }
 }
 
@@ -203,7 +197,7 @@ pub struct SendArm<'a, T> {
     line: Line<'a, T>,
     /// The value is here while it is not in line.
     value: Offer<'a, T>,
-    sent: Option<Result<(), SendError<T>>>,
+    pub(super) sent: Option<Result<(), SendError<T>>>,
 }
 
 enum Offer<'a, T> {
@@ -222,27 +216,22 @@ impl<T> Offer<'_, T> {
 
 impl<'a, T> SendArm<'a, T> {
     /// An arm that sends `value` by `sender`, if there is one; if another arm wins the value is dropped.
-    pub fn new(sender: &'a (impl Sends<Item = T> + ?Sized), value: T) -> Self {
+    pub fn new(sender: &'a (impl Names<Sender<T>> + ?Sized), value: T) -> Self {
         Self::with(sender, Offer::Own(Some(value)))
     }
 
     /// An arm that sends the value in `slot` by `sender`, if there are both; if another arm wins the value stays.
-    pub fn from(sender: &'a (impl Sends<Item = T> + ?Sized), slot: &'a mut Option<T>) -> Self {
+    pub fn from(sender: &'a (impl Names<Sender<T>> + ?Sized), slot: &'a mut Option<T>) -> Self {
         Self::with(sender, Offer::Lent(slot))
     }
 
-    fn with(sender: &'a (impl Sends<Item = T> + ?Sized), mut value: Offer<'a, T>) -> Self {
-        let chan = sender.sender().map(Sender::chan);
+    fn with(sender: &'a (impl Names<Sender<T>> + ?Sized), mut value: Offer<'a, T>) -> Self {
+        let chan = sender.half().map(Sender::chan);
         Self {
             line: Line::new(chan.filter(|_| value.slot().is_some())),
             value,
             sent: None,
         }
-    }
-
-    /// What came out, if this arm has won.
-    pub fn out(&mut self) -> Option<Result<(), SendError<T>>> {
-        self.sent.take()
     }
 }
 
@@ -329,18 +318,13 @@ impl<F: Future> fmt::Debug for FutureArm<F> {
 /// A future as an arm.
 pub struct FutureArm<F: Future> {
     future: F,
-    out: Option<F::Output>,
+    pub(super) out: Option<F::Output>,
 }
 
 impl<F: Future> FutureArm<F> {
     /// An arm that is ready with `future`.
     pub fn new(future: F) -> Self {
         Self { future, out: None }
-    }
-
-    /// What came out, if this arm has won.
-    pub fn out(&mut self) -> Option<F::Output> {
-        self.out.take()
     }
 }
 
@@ -362,86 +346,39 @@ impl<F: Future> Arm for FutureArm<F> {
     }
 }
 
-/// What a receiving arm may name: a [`Receiver`], a reference to one, or an `Option` of either, which is never ready if it is
-/// `None`.
-pub trait Receives {
-    /// What is received.
-    type Item;
-
-    /// The receiver, if there is one.
-    fn receiver(&self) -> Option<&Receiver<Self::Item>>;
+/// What an arm may name: a [`Receiver`] or a [`Sender`] `H`, a reference to one, or an `Option` of either, which is never ready
+/// if it is `None`.
+pub trait Names<H> {
+    /// The half of a channel, if there is one.
+    fn half(&self) -> Option<&H>;
 }
 
-/// What a sending arm may name: a [`Sender`], a reference to one, or an `Option` of either, which is never ready if it is
-/// `None`.
-pub trait Sends {
-    /// What is sent.
-    type Item;
-
-    /// The sender, if there is one.
-    fn sender(&self) -> Option<&Sender<Self::Item>>;
-}
-
-impl<T> Receives for Receiver<T> {
-    type Item = T;
-
-    fn receiver(&self) -> Option<&Receiver<T>> {
+impl<T> Names<Receiver<T>> for Receiver<T> {
+    fn half(&self) -> Option<&Receiver<T>> {
         Some(self)
     }
 }
 
-impl<R: Receives + ?Sized> Receives for &R {
-    type Item = R::Item;
-
-    fn receiver(&self) -> Option<&Receiver<R::Item>> {
-        (**self).receiver()
-    }
-}
-
-impl<R: Receives + ?Sized> Receives for &mut R {
-    type Item = R::Item;
-
-    fn receiver(&self) -> Option<&Receiver<R::Item>> {
-        (**self).receiver()
-    }
-}
-
-impl<R: Receives> Receives for Option<R> {
-    type Item = R::Item;
-
-    fn receiver(&self) -> Option<&Receiver<R::Item>> {
-        self.as_ref()?.receiver()
-    }
-}
-
-impl<T> Sends for Sender<T> {
-    type Item = T;
-
-    fn sender(&self) -> Option<&Sender<T>> {
+impl<T> Names<Sender<T>> for Sender<T> {
+    fn half(&self) -> Option<&Sender<T>> {
         Some(self)
     }
 }
 
-impl<S: Sends + ?Sized> Sends for &S {
-    type Item = S::Item;
-
-    fn sender(&self) -> Option<&Sender<S::Item>> {
-        (**self).sender()
+impl<H, N: Names<H> + ?Sized> Names<H> for &N {
+    fn half(&self) -> Option<&H> {
+        (**self).half()
     }
 }
 
-impl<S: Sends + ?Sized> Sends for &mut S {
-    type Item = S::Item;
-
-    fn sender(&self) -> Option<&Sender<S::Item>> {
-        (**self).sender()
+impl<H, N: Names<H> + ?Sized> Names<H> for &mut N {
+    fn half(&self) -> Option<&H> {
+        (**self).half()
     }
 }
 
-impl<S: Sends> Sends for Option<S> {
-    type Item = S::Item;
-
-    fn sender(&self) -> Option<&Sender<S::Item>> {
-        self.as_ref()?.sender()
+impl<H, N: Names<H>> Names<H> for Option<N> {
+    fn half(&self) -> Option<&H> {
+        self.as_ref()?.half()
     }
 }

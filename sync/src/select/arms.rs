@@ -36,7 +36,8 @@ impl<T> TypedArm for RecvArm<'_, T> {
     type Out = Result<T, RecvError>;
 
     fn take(&mut self) -> Option<Self::Out> {
-        self.out()
+        let got = self.got.take()?;
+        Some(got.map(|(_, value)| value))
     }
 }
 
@@ -44,7 +45,7 @@ impl<T> TypedArm for SendArm<'_, T> {
     type Out = Result<(), SendError<T>>;
 
     fn take(&mut self) -> Option<Self::Out> {
-        self.out()
+        self.sent.take()
     }
 }
 
@@ -52,7 +53,7 @@ impl<F: Future> TypedArm for FutureArm<F> {
     type Out = F::Output;
 
     fn take(&mut self) -> Option<Self::Out> {
-        self.out()
+        self.out.take()
     }
 }
 

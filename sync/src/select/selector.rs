@@ -5,10 +5,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use super::arm::{Arm, FutureArm, Receives, RecvArm, SendArm, Sends};
+use super::arm::{Arm, FutureArm, Names, RecvArm, SendArm};
 use super::arms::{Arms, TypedArm};
 use super::{Options, Select};
-use crate::chan::{Claim, RecvError, SendError};
+use crate::chan::{Claim, Receiver, RecvError, SendError, Sender};
 
 /// The arms of a select whose number is known only at run time; each has a function that makes an `R` of what came out.
 ///
@@ -52,7 +52,7 @@ impl<'a, R> Selector<'a, R> {
     /// Adds an arm that receives; without a receiver (`None`) it is never ready.
     pub fn recv<T: Send + 'a>(
         self,
-        receiver: &'a (impl Receives<Item = T> + ?Sized),
+        receiver: &'a (impl Names<Receiver<T>> + ?Sized),
         then: impl FnOnce(Result<T, RecvError>) -> R + Send + 'a,
     ) -> Self {
         self.arm(RecvArm::new(receiver), then)
@@ -61,7 +61,7 @@ impl<'a, R> Selector<'a, R> {
     /// Adds an arm that sends `value`, which is dropped if another arm wins; without a sender (`None`) it is never ready.
     pub fn send<T: Send + 'a>(
         self,
-        sender: &'a (impl Sends<Item = T> + ?Sized),
+        sender: &'a (impl Names<Sender<T>> + ?Sized),
         value: T,
         then: impl FnOnce(Result<(), SendError<T>>) -> R + Send + 'a,
     ) -> Self {
@@ -72,7 +72,7 @@ impl<'a, R> Selector<'a, R> {
     /// never ready.
     pub fn send_from<T: Send + 'a>(
         self,
-        sender: &'a (impl Sends<Item = T> + ?Sized),
+        sender: &'a (impl Names<Sender<T>> + ?Sized),
         slot: &'a mut Option<T>,
         then: impl FnOnce(Result<(), SendError<T>>) -> R + Send + 'a,
     ) -> Self {

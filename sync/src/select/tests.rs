@@ -2,12 +2,13 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use futures_lite::future::{block_on, yield_now};
 
 use crate::Selector;
+use crate::chan::tests::Count;
 use crate::chan::{self, Receiver, RecvError, SendError, Sender, bounded, unbuffered};
 
 fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
@@ -208,15 +209,6 @@ fn two_selects_serve_each_other() {
     };
     let (one, two) = block_on(futures_lite::future::zip(one, two));
     assert_eq!(one, two);
-}
-
-#[derive(Default)]
-struct Count(AtomicUsize);
-
-impl Wake for Count {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
 }
 
 #[test]
