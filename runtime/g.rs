@@ -222,9 +222,10 @@ impl G {
     }
 
     pub(crate) fn state(&self) -> State {
-        // Acquire: pairs with the Release in `begin`.
+        // Acquire: pairs with the Release in `begin`, `begin_poll` and `end_poll`.
         match State::from_byte(self.state.load(Ordering::Acquire)) {
-            State::Waiting if self.woken.load(Ordering::Relaxed) => State::Runnable,
+            // Acquire: pairs with the Release in `begin_poll`, for `doing`.
+            State::Waiting if self.woken.load(Ordering::Acquire) => State::Runnable,
             state => state,
         }
     }
@@ -283,11 +284,26 @@ impl G {
         drop(unsafe { Box::from_raw(name) });
     }
 
-    /// Why and where it waits, if gort's own code knows.
-    pub(crate) fn wait(&'static self) -> (u8, Option<&'static Location<'static>>) {
-        let reason = self.wait.load(Ordering::Relaxed);
-        let at = location(&self.waits_at);
-        (reason, at.filter(|_| reason != 0))
+    /// What the goroutine does and, if it waits, why and where, as far as gort's own code knows: all three of one moment.
+    ///
+    /// A reason is told only of one that waits, because an operation made of others notes theirs on the way to its own.
+    pub(crate) fn doing(&'static self) -> (State, u8, Option<&'static Location<'static>>) {
+        // A goroutine that is polled all the time may spoil every look: after a few, the last one is as good as any.
+        for _ in 0..8 {
+            // Acquire: pairs with the Release stores of `end_poll`, and so do the loads below with those of `begin_poll`.
+            let polls = self.polls.load(Ordering::Acquire);
+            let state = self.state();
+            // Acquire: pairs with the Release of 0 in `begin_poll`: who reads that one finds `polls` changed.
+            let reason = self.wait.load(Ordering::Acquire);
+            let at = location(&self.waits_at);
+            if state != State::Waiting {
+                return (state, 0, None);
+            }
+            if self.polls.load(Ordering::Relaxed) == polls {
+                return (state, reason, at.filter(|_| reason != 0));
+            }
+        }
+        (self.state(), 0, None)
     }
 
     /// Notes why the goroutine is about to wait.

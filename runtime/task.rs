@@ -27,6 +27,7 @@ mod join;
 mod join_set;
 mod local_key;
 mod scoped;
+mod wait_reason;
 mod yields;
 
 pub use crate::g::State;
@@ -39,6 +40,8 @@ pub use join::{AbortHandle, JoinError, JoinHandle};
 pub use join_set::{JoinNext, JoinSet};
 pub use local_key::{AccessError, LocalKey, Scope};
 pub use scoped::{GoScope, ScopedJoinHandle, scope};
+pub use wait_reason::WaitReason;
+pub(crate) use wait_reason::{note_io_wait, note_sync_wait, note_wait};
 pub(crate) use yields::must_yield;
 pub use yields::{YieldNow, should_yield, yield_now};
 
@@ -83,180 +86,6 @@ impl fmt::Display for TaskId {
     }
 }
 
-/// Why a goroutine waits, where gort's own operations know it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-#[repr(u8)]
-pub enum WaitReason {
-    /// Something that is not gort's: a channel or a lock of another crate, say.
-    Other = 0,
-    /// A timer.
-    Sleep = 1,
-    /// Data to read.
-    IoRead = 2,
-    /// Room to write.
-    IoWrite = 3,
-    /// A connection to come in.
-    Accept = 4,
-    /// A connection to be made.
-    Connect = 5,
-    /// The end of another goroutine.
-    Join = 6,
-    /// A future with a limit that says no better why it waits.
-    Timeout = 7,
-    /// A mutex.
-    Mutex = 8,
-    /// A read-write lock, to read.
-    RwLockRead = 9,
-    /// A read-write lock, to write.
-    RwLockWrite = 10,
-    /// Permits of a semaphore.
-    Semaphore = 11,
-    /// The end of a context.
-    Context = 12,
-    /// A notice.
-    Notify = 13,
-    /// A condition variable.
-    Cond = 14,
-    /// The others at a barrier.
-    Barrier = 15,
-    /// A latch to be opened.
-    Latch = 16,
-    /// All of a wait group.
-    WaitGroup = 17,
-    /// A value that another makes, once.
-    Once = 18,
-    /// A call that another makes for all.
-    Singleflight = 19,
-    /// The end of a child process.
-    Process = 20,
-    /// A value of a channel.
-    ChanReceive = 21,
-    /// Room in a channel, or a receiver.
-    ChanSend = 22,
-    /// One of the arms of a select.
-    Select = 23,
-    /// The addresses of a host name.
-    Lookup = 24,
-    /// A call that a thread of a pool makes.
-    BlockingCall = 25,
-}
-
-impl WaitReason {
-    fn from_byte(byte: u8) -> Self {
-        match byte {
-            1 => Self::Sleep,
-            2 => Self::IoRead,
-            3 => Self::IoWrite,
-            4 => Self::Accept,
-            5 => Self::Connect,
-            6 => Self::Join,
-            7 => Self::Timeout,
-            8 => Self::Mutex,
-            9 => Self::RwLockRead,
-            10 => Self::RwLockWrite,
-            11 => Self::Semaphore,
-            12 => Self::Context,
-            13 => Self::Notify,
-            14 => Self::Cond,
-            15 => Self::Barrier,
-            16 => Self::Latch,
-            17 => Self::WaitGroup,
-            18 => Self::Once,
-            19 => Self::Singleflight,
-            20 => Self::Process,
-            21 => Self::ChanReceive,
-            22 => Self::ChanSend,
-            23 => Self::Select,
-            24 => Self::Lookup,
-            25 => Self::BlockingCall,
-            _ => Self::Other,
-        }
-    }
-}
-
-impl fmt::Display for WaitReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Go's words where Go has them.
-        f.write_str(match self {
-            Self::Other => "waiting",
-            Self::Sleep => "sleep",
-            Self::IoRead => "IO wait, read",
-            Self::IoWrite => "IO wait, write",
-            Self::Accept => "IO wait, accept",
-            Self::Connect => "IO wait, connect",
-            Self::Join => "join",
-            Self::Timeout => "timeout",
-            Self::Mutex => "sync.Mutex.Lock",
-            Self::RwLockRead => "sync.RWMutex.RLock",
-            Self::RwLockWrite => "sync.RWMutex.Lock",
-            Self::Semaphore => "semacquire",
-            Self::Process => "process",
-            Self::Context => "context.Done",
-            Self::Notify => "sync.Notify",
-            Self::Cond => "sync.Cond.Wait",
-            Self::Barrier => "sync.Barrier.Wait",
-            Self::Latch => "sync.Latch.Wait",
-            Self::WaitGroup => "sync.WaitGroup.Wait",
-            Self::Once => "sync.Once.Do",
-            Self::Singleflight => "singleflight.Do",
-            Self::ChanReceive => "chan receive",
-            Self::ChanSend => "chan send",
-            Self::Select => "select",
-            Self::Lookup => "IO wait, lookup",
-            Self::BlockingCall => "blocking call",
-        })
-    }
-}
-
-/// Notes why the goroutine on this thread, if there is one, is about to wait.
-#[inline]
-pub(crate) fn note_wait(reason: WaitReason, at: &'static Location<'static>) {
-    m::with_here(|here| {
-        if let Some(g) = here.and_then(|here| here.cur()) {
-            g.note_wait(reason as u8, at);
-        }
-    });
-}
-
-/// [`note_wait`] for the sockets, which know no goroutines.
-pub(crate) fn note_io_wait(kind: gort_net::WaitKind, at: &'static Location<'static>) {
-    use gort_net::WaitKind;
-    let reason = match kind {
-        WaitKind::IoRead | WaitKind::Readable => WaitReason::IoRead,
-        WaitKind::IoWrite | WaitKind::Writable => WaitReason::IoWrite,
-        WaitKind::Accept => WaitReason::Accept,
-        WaitKind::Connect => WaitReason::Connect,
-        WaitKind::Lookup => WaitReason::Lookup,
-        _ => WaitReason::Other,
-    };
-    note_wait(reason, at);
-}
-
-/// [`note_wait`] for the locks, which know no goroutines either.
-pub(crate) fn note_sync_wait(kind: gort_sync::WaitKind, at: &'static Location<'static>) {
-    use gort_sync::WaitKind;
-    let reason = match kind {
-        WaitKind::Mutex => WaitReason::Mutex,
-        WaitKind::RwLockRead => WaitReason::RwLockRead,
-        WaitKind::RwLockWrite => WaitReason::RwLockWrite,
-        WaitKind::Semaphore => WaitReason::Semaphore,
-        WaitKind::Context => WaitReason::Context,
-        WaitKind::Notify => WaitReason::Notify,
-        WaitKind::Cond => WaitReason::Cond,
-        WaitKind::Barrier => WaitReason::Barrier,
-        WaitKind::Latch => WaitReason::Latch,
-        WaitKind::WaitGroup => WaitReason::WaitGroup,
-        WaitKind::Once => WaitReason::Once,
-        WaitKind::Singleflight => WaitReason::Singleflight,
-        WaitKind::ChanReceive => WaitReason::ChanReceive,
-        WaitKind::ChanSend => WaitReason::ChanSend,
-        WaitKind::Select => WaitReason::Select,
-        _ => WaitReason::Other,
-    };
-    note_wait(reason, at);
-}
-
 /// What is known of a goroutine, as it was at one moment.
 ///
 /// Its `Display` is one line in the manner of Go's dumps:
@@ -277,8 +106,7 @@ pub struct Info {
 
 impl Info {
     pub(crate) fn of(g: &'static G) -> Self {
-        let (wait, waits_at) = g.wait();
-        let state = g.state();
+        let (state, wait, waits_at) = g.doing();
         let age = sysmon::tick().wrapping_sub(g.since());
         Self {
             id: TaskId(g.id()),

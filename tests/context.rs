@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use gort::sync::{Context, ContextError};
-use gort::task::{self, WaitReason};
+use gort::task::{self, State, WaitReason};
 
 #[derive(Debug, PartialEq)]
 struct Request(u32);
@@ -80,7 +80,7 @@ fn what_waits_for_a_context_says_so() {
         let info = loop {
             let all = rt.handle().goroutines();
             let found = all.into_iter().find(|info| info.name() == Some("waits"));
-            match found.filter(|info| info.wait_reason() != WaitReason::Other) {
+            match found.filter(|info| info.state() == State::Waiting) {
                 Some(info) => break info,
                 None => task::yield_now().await,
             }

@@ -89,24 +89,26 @@ impl G {
     /// Called at the start of each poll, with async-task's waker.
     #[inline(always)]
     pub(super) fn begin_poll(&self, inner: &Waker) {
-        self.woken.store(false, Ordering::Relaxed);
+        let polls = self.polls.load(Ordering::Relaxed).wrapping_add(1);
+        self.polls.store(polls, Ordering::Relaxed);
+        // Release, these three: who sees one of them (Acquire, in `doing`) sees the count above changed.
+        self.woken.store(false, Ordering::Release);
         // What it waited for before says nothing of its next wait, of which gort may know nothing.
-        self.wait.store(0, Ordering::Relaxed);
+        self.wait.store(0, Ordering::Release);
+        self.state.store(State::Running as u8, Ordering::Release);
         if self.vtable.load(Ordering::Relaxed).is_null() {
             self.data.store(inner.data().cast_mut(), Ordering::Relaxed);
             let vtable = ptr::from_ref(inner.vtable()).cast_mut().cast::<()>();
             self.vtable.store(vtable, Ordering::Relaxed);
         }
-        self.state.store(State::Running as u8, Ordering::Relaxed);
-        let polls = self.polls.load(Ordering::Relaxed).wrapping_add(1);
-        self.polls.store(polls, Ordering::Relaxed);
     }
 
     /// Called when a poll has returned `Pending`. Returns whether it was the first that did.
     #[inline(always)]
     pub(super) fn end_poll(&self, now: u32) -> bool {
         self.since.store(now, Ordering::Relaxed);
-        self.state.store(State::Waiting as u8, Ordering::Relaxed);
+        // Release: who sees that it waits (Acquire, in `state`) sees the reason that this poll noted.
+        self.state.store(State::Waiting as u8, Ordering::Release);
         self.refs.arm(|| self.make_inner())
     }
 

@@ -44,7 +44,7 @@ pub enum WaitKind {
 
 impl WaitKind {
     /// Returns the words that Go's goroutine dump would use, or ours in its manner.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Mutex => "sync.Mutex.Lock",
             Self::RwLockRead => "sync.RWMutex.RLock",
