@@ -1,7 +1,9 @@
-//! A process that is stopped and continued does not take its own absence for goroutines that block.
+//! A process that is stopped and continued, or that its control group throttles, does not take its own absence for goroutines that
+//! block.
 //!
 //! Two belts hold: a round of the monitor that comes late observes nothing, and a thread that could run but did not is no reason for
-//! anything. (Tried: with neither, 12 stops lead to 5 to 11 hand-offs and as many stall reports; with either, to none or one.)
+//! anything. (Tried: with neither, 12 stops lead to 5 to 11 hand-offs and as many stall reports; with either, to none or one;
+//! 12 throttled periods lead to 20 to 60 with neither.)
 //!
 //! What is claimed is bounded by the number of stops, and not nothing at all: on a machine that is short of memory or CPUs a thread
 //! may well be stuck for its own reasons now and then. A monitor that believed what it sees after a stop would do so after each.
@@ -19,6 +21,8 @@ use gort::{Builder, task, time};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use support::within_patience;
 
+#[path = "stopped/cgroup.rs"]
+mod cgroup;
 mod support;
 
 const PROCS: usize = 2;
@@ -45,7 +49,7 @@ fn a_process_that_was_stopped_blames_no_goroutine() {
         return be_stopped();
     }
     within_patience(|| {
-        let mut child = Stoppable::start();
+        let mut child = Stoppable::start("a_process_that_was_stopped_blames_no_goroutine");
         let before = child.after_ticks(SOME_TICKS);
         let mut after = before;
         for _ in 0..STOPS {
@@ -54,14 +58,39 @@ fn a_process_that_was_stopped_blames_no_goroutine() {
             child.go_on();
             after = child.after_ticks(after.ticks + SOME_TICKS);
         }
-        let few = STOPS / 4;
-        assert!(
-            after.handoffs - before.handoffs <= few,
-            "{before:?} {after:?}"
-        );
-        assert!(after.stalls - before.stalls <= few, "{before:?} {after:?}");
-        assert!(after.threads <= PROCS as u64 + few, "{before:?} {after:?}");
+        blames_few(before, after);
     });
+}
+
+#[test]
+fn a_process_that_is_throttled_blames_no_goroutine() {
+    if support::is_child() {
+        return be_stopped();
+    }
+    let throttle = match cgroup::Throttle::new() {
+        Ok(throttle) => throttle,
+        Err(error) => return eprintln!("not tested: no control group can be made here: {error}"),
+    };
+    within_patience(move || {
+        let mut child = Stoppable::start("a_process_that_is_throttled_blames_no_goroutine");
+        let before = child.after_ticks(SOME_TICKS);
+        throttle.take(child.pid).expect("it is ours");
+        while throttle.times().expect("it is counted") < STOPS {
+            thread::sleep(STOPPED_FOR);
+        }
+        let after = child.counts();
+        drop(child);
+        blames_few(before, after);
+    });
+}
+
+/// Fails if more happened than a short machine explains.
+fn blames_few(before: Counts, after: Counts) {
+    let few = STOPS / 4;
+    let seen = format!("{before:?} {after:?}");
+    assert!(after.handoffs - before.handoffs <= few, "{seen}");
+    assert!(after.stalls - before.stalls <= few, "{seen}");
+    assert!(after.threads <= PROCS as u64 + few, "{seen}");
 }
 
 /// The child: goroutines in polls of a few microseconds, more than there are Ps, so that there is work behind each of them.
@@ -106,8 +135,9 @@ struct Stoppable {
 }
 
 impl Stoppable {
-    fn start() -> Self {
-        let mut command = support::child("a_process_that_was_stopped_blames_no_goroutine");
+    /// The child that `test` is, when it finds itself to be one.
+    fn start(test: &str) -> Self {
+        let mut command = support::child(test);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn().expect("it starts");
         Self {
