@@ -5,7 +5,7 @@ use gort_primitives::atomic::{AtomicUsize, Ordering, fence};
 #[cfg(all(test, gort_loom))]
 mod model;
 
-/// The count of searchers. See the table of [`pool`](super).
+/// The count of searchers. See the table of [`threads`](super::threads).
 #[derive(Debug)]
 pub(super) struct Search(AtomicUsize);
 
@@ -17,7 +17,7 @@ impl Search {
     /// Called after a job was pushed, or before one is run while others wait. If it returns true the caller has to start a searcher, which is counted already.
     #[inline]
     pub(super) fn must_start(&self) -> bool {
-        // SeqCst: step 2 of the left column of the module's table.
+        // SeqCst: step 2 of the left column of that table.
         fence(Ordering::SeqCst);
         self.try_start()
     }
