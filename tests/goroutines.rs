@@ -98,12 +98,19 @@ fn a_panic_stays_in_its_goroutine() {
     rt.block_on(async {
         let failing = async {
             if true {
-                panic!("boom {}", 1)
+                panic!("boom {}", task::current().is_some())
             }
         };
         let error = gort::go(failing).await.expect_err("it panicked");
         assert!(error.is_panic());
-        assert!(error.to_string().ends_with("panicked: boom 1"));
+        assert!(error.to_string().ends_with("panicked: boom true"));
+        assert_eq!(
+            error
+                .into_panic()
+                .downcast_ref::<String>()
+                .map(String::as_str),
+            Some("boom true")
+        );
         gort::spawn(async { panic!("nobody listens") }).detach();
         assert_eq!(gort::go(async { 3 }).await.expect("the worker lives"), 3);
     });

@@ -10,8 +10,8 @@ use gort_primitives::sync::Arc;
 use gort_primitives::thread;
 
 use super::*;
-use crate::idle::{Idle, Pair};
-use crate::lease::{Held, Lease};
+use crate::idle::{Idle, Pair, Retracted};
+use crate::lease::{Held, Lease, Released};
 use crate::park::Parker;
 
 /// The M that all this is about, as the idle set names it.

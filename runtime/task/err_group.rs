@@ -1,10 +1,9 @@
 //! Goroutines that work on one thing, so that the first error ends the work: Go's `errgroup`.
 
-use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::mem;
-use std::panic::{self, Location};
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context as Cx, Poll, ready};
@@ -51,7 +50,7 @@ pub struct ErrGroup<E> {
     context: Option<Context>,
     limit: Option<Arc<Semaphore>>,
     /// The first panic that was found among those that have ended.
-    panicked: Option<Box<dyn Any + Send>>,
+    panicked: Option<JoinError>,
 }
 
 struct Shared<E> {
@@ -173,9 +172,9 @@ impl<E: Send + 'static> ErrGroup<E> {
 
     fn note(&mut self, ended: Result<(), JoinError>) {
         if let Err(error) = ended
-            && let Ok(payload) = error.try_into_panic()
+            && error.is_panic()
         {
-            self.panicked.get_or_insert(payload);
+            self.panicked.get_or_insert(error);
         }
     }
 
@@ -199,8 +198,8 @@ impl<E: Send + 'static> ErrGroup<E> {
             self.note(ended);
         }
         self.shared.cancel(|cancel| cancel.cancel());
-        if let Some(payload) = self.panicked.take() {
-            panic::resume_unwind(payload);
+        if let Some(error) = self.panicked.take() {
+            error.resume_panic();
         }
         self.shared.lock().take().map_or(Ok(()), Err)
     }

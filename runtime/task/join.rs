@@ -4,6 +4,7 @@ use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::panic::{self, Location};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -150,16 +151,29 @@ pub struct JoinError {
 }
 
 enum Why {
-    Panicked(Box<dyn Any + Send + 'static>),
+    Panicked(Payload),
     Aborted,
     Cancelled,
+}
+
+/// What a goroutine panicked with. `Sync`, so that a [`JoinError`] may be the source of errors that are.
+struct Payload(Box<dyn Any + Send + 'static>);
+
+// SAFETY: by a shared reference nothing is done with the value but what `text` does, and `&str` and `String` are Sync.
+unsafe impl Sync for Payload {}
+
+impl Payload {
+    fn text(&self) -> Option<&str> {
+        let text = self.0.downcast_ref::<&str>().copied();
+        text.or_else(|| self.0.downcast_ref::<String>().map(String::as_str))
+    }
 }
 
 impl JoinError {
     pub(crate) fn panicked(id: u64, payload: Box<dyn Any + Send + 'static>) -> Self {
         Self {
             id: TaskId(id),
-            why: Why::Panicked(payload),
+            why: Why::Panicked(Payload(payload)),
         }
     }
 
@@ -195,9 +209,21 @@ impl JoinError {
     /// Gives the error back if it was no panic.
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send + 'static>, Self> {
         match self.why {
-            Why::Panicked(payload) => Ok(payload),
+            Why::Panicked(Payload(payload)) => Ok(payload),
             why => Err(Self { id: self.id, why }),
         }
+    }
+
+    /// Returns what the goroutine panicked with.
+    ///
+    /// # Panics
+    ///
+    /// If it was no panic: see [`is_panic`](Self::is_panic) and [`try_into_panic`](Self::try_into_panic).
+    #[must_use]
+    #[track_caller]
+    pub fn into_panic(self) -> Box<dyn Any + Send + 'static> {
+        self.try_into_panic()
+            .unwrap_or_else(|error| panic!("`into_panic` of an error that is no panic: {error}"))
     }
 
     /// Raises the goroutine's panic on this thread.
@@ -222,11 +248,7 @@ impl fmt::Display for JoinError {
             Why::Aborted => return f.write_str("was aborted"),
             Why::Cancelled => return f.write_str("was cancelled: its runtime has ended"),
         };
-        let text = payload
-            .downcast_ref::<&str>()
-            .copied()
-            .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-        match text {
+        match payload.text() {
             Some(text) => write!(f, "panicked: {text}"),
             None => f.write_str("panicked"),
         }
@@ -240,3 +262,10 @@ impl fmt::Debug for JoinError {
 }
 
 impl Error for JoinError {}
+
+impl From<JoinError> for io::Error {
+    /// An error of the kind [`Other`](io::ErrorKind::Other), with this one inside.
+    fn from(error: JoinError) -> Self {
+        Self::other(error)
+    }
+}
