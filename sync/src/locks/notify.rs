@@ -254,11 +254,16 @@ impl Notified<'_> {
         self.poll_notice(&mut cx).is_ready()
     }
 
+    #[inline]
     fn leave(self: Pin<&mut Self>) {
-        let this = self.project();
-        if !this.waiter.is_queued() {
-            return;
+        if self.waiter.is_queued() {
+            self.leave_slow();
         }
+    }
+
+    #[cold]
+    fn leave_slow(self: Pin<&mut Self>) {
+        let this = self.project();
         let notify = this.notify;
         let mut list = notify.queue.lock();
         let left = list.leave(this.waiter);

@@ -77,7 +77,7 @@ impl RawMutex {
             || self.try_lock_among_waiters()
     }
 
-    #[inline]
+    #[cold]
     fn try_lock_among_waiters(&self) -> bool {
         // Relaxed: the exchange below orders.
         let mut word = self.word.load(Ordering::Relaxed);
@@ -244,6 +244,7 @@ pin_project! {
 }
 
 impl RawLock {
+    #[inline]
     pub(super) fn new() -> Self {
         Self {
             waiter: Waiter::new(),
@@ -291,6 +292,7 @@ impl RawLock {
         }
     }
 
+    #[cold]
     fn poll_queued(self: Pin<&mut Self>, raw: &RawMutex, cx: &mut Context<'_>) -> Poll<()> {
         let waiter = self.project().waiter;
         // A waker is cloned without the lock, and only if it is needed: then all is looked at anew.
@@ -301,7 +303,7 @@ impl RawLock {
             let done = match state {
                 State::Notified => raw.take_notified(&mut list),
                 State::Granted => true,
-                State::Waiting | State::Out => false,
+                State::Waiting => false,
             };
             if done {
                 list.leave(waiter);
@@ -334,6 +336,7 @@ impl RawLock {
     }
 
     /// Leaves the queue, and passes on the lock, or the notice that it is free.
+    #[inline]
     pub(super) fn cancel(self: Pin<&mut Self>, raw: &RawMutex) {
         let waiter = self.project().waiter;
         if waiter.is_queued() {
@@ -358,7 +361,7 @@ fn cancel_slow(waiter: Pin<&mut Waiter>, raw: &RawMutex) {
             raw.choose(&mut list)
         }
         // Clears the bits if this was the last.
-        State::Waiting | State::Out => raw.choose(&mut list),
+        State::Waiting => raw.choose(&mut list),
     };
     drop(list);
     drop(left);

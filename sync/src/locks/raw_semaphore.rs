@@ -235,6 +235,7 @@ pin_project! {
 }
 
 impl RawAcquire {
+    #[inline]
     pub(super) fn new(n: usize) -> Self {
         Self {
             n,
@@ -252,27 +253,34 @@ impl RawAcquire {
         raw: &RawSemaphore,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Refused>> {
-        if !self.waiter.is_queued() {
-            match raw.try_acquire(self.n) {
-                Err(Refused::NoPermits) => {}
-                done => return Poll::Ready(done),
-            }
+        if self.waiter.is_queued() {
+            return self.poll_queued(raw, cx);
         }
-        self.poll_slow(raw, cx)
+        match raw.try_acquire(self.n) {
+            Err(Refused::NoPermits) => self.queue_up(raw, cx),
+            done => Poll::Ready(done),
+        }
     }
 
-    fn poll_slow(
+    #[cold]
+    fn poll_queued(
+        self: Pin<&mut Self>,
+        raw: &RawSemaphore,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Refused>> {
+        match ready!(self.project().waiter.poll(&raw.queue, cx)) {
+            0 => Poll::Ready(Err(Refused::Closed)),
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+
+    #[cold]
+    fn queue_up(
         self: Pin<&mut Self>,
         raw: &RawSemaphore,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Refused>> {
         let this = self.project();
-        if this.waiter.is_queued() {
-            return match ready!(this.waiter.poll(&raw.queue, cx)) {
-                0 => Poll::Ready(Err(Refused::Closed)),
-                _ => Poll::Ready(Ok(())),
-            };
-        }
         let n = *this.n;
         let mut refused = Ok(());
         let entered = this.waiter.enter_if(&raw.queue, cx, |_| {
@@ -312,15 +320,21 @@ impl RawAcquire {
     }
 
     /// Leaves the queue, and gives back what was granted.
+    #[inline]
     pub(super) fn cancel(self: Pin<&mut Self>, raw: &RawSemaphore) {
         let waiter = self.project().waiter;
         if waiter.is_queued() {
-            let mut list = raw.queue.lock();
-            let left = list.leave(waiter);
-            drop(list);
-            // Also with nothing to give back: who stood behind may want less. They were taken from it, so that they fit.
-            let fits = raw.serve(left.granted);
-            debug_assert!(fits.is_ok());
+            cancel_slow(waiter, raw);
         }
     }
+}
+
+#[cold]
+fn cancel_slow(waiter: Pin<&mut Waiter>, raw: &RawSemaphore) {
+    let mut list = raw.queue.lock();
+    let left = list.leave(waiter);
+    drop(list);
+    // Also with nothing to give back: who stood behind may want less. They were taken from it, so that they fit.
+    let fits = raw.serve(left.granted);
+    debug_assert!(fits.is_ok());
 }

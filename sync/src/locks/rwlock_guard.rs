@@ -13,6 +13,7 @@ use super::raw_semaphore::RawSemaphore;
 use super::rwlock::{ALL, RwLock};
 
 /// Gives `n` permits back, which were taken from it, so that they fit.
+#[inline]
 fn give_back(raw: &RawSemaphore, n: usize) {
     let fits = raw.release(n);
     debug_assert!(fits.is_ok());

@@ -73,6 +73,7 @@ impl Semaphore {
     /// # Cancel safety
     ///
     /// No permit is lost when it is dropped, but the place in the queue is.
+    #[inline]
     #[track_caller]
     pub fn acquire(&self) -> Acquire<'_> {
         self.acquire_many(1)
@@ -89,6 +90,7 @@ impl Semaphore {
     /// # Cancel safety
     ///
     /// No permit is lost when it is dropped, but the place in the queue is.
+    #[inline]
     #[track_caller]
     pub fn acquire_many(&self, n: usize) -> Acquire<'_> {
         Acquire {
@@ -145,6 +147,7 @@ impl Semaphore {
     /// # Errors
     ///
     /// Says whether the semaphore is closed, or has no permit now.
+    #[inline]
     pub fn try_acquire(&self) -> Result<SemaphorePermit<'_>, TryAcquireError> {
         self.try_acquire_many(1)
     }
@@ -203,6 +206,7 @@ impl Semaphore {
 
     /// Gives back permits of a guard. What would be too many, after `add_permits` near the limit, is dropped: a destructor
     /// does not panic.
+    #[inline]
     fn give_back(&self, n: usize) {
         let _ = self.raw.release(n);
     }
@@ -330,6 +334,7 @@ impl OwnedSemaphorePermit {
 }
 
 impl Drop for SemaphorePermit<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.semaphore.give_back(self.n);
     }
@@ -363,6 +368,7 @@ pin_project! {
 impl<'a> Future for Acquire<'a> {
     type Output = Result<SemaphorePermit<'a>, Closed>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let semaphore: &'a Semaphore = this.semaphore;

@@ -17,6 +17,8 @@
 //!    [`Waiter::drop`] aborts if the owner forgot. A future that is leaked keeps its memory, because it is pinned.
 //! 2. The fields of a waiter are touched under the lock of its queue only.
 //! 3. A waiter has a waker in state Waiting and in no other; who takes a waiter out of that state takes the waker along.
+//! 4. The fields of a waiter are initialised from `enter` to `leave`. Outside of a queue they are bytes that nobody writes, copies or
+//!    drops, so that an operation that need not wait pays for one null pointer (a mutex that is free: 16 ns with them, 6 without).
 //!
 //! Rejected: `event-listener` as a base (allocates per wait, and cannot hand anything over), a lock-free queue (cancelling from
 //! the middle is what locks need most, and the lock is held for a few instructions), asking for the state without the lock
@@ -24,6 +26,7 @@
 
 use std::fmt;
 use std::marker::PhantomPinned;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
 use std::sync::PoisonError;
@@ -75,11 +78,9 @@ impl fmt::Debug for WaitQueue {
     }
 }
 
-/// Where a waiter stands.
+/// Where a waiter stands that has entered and not left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
-    /// In no queue.
-    Out,
     /// In the list, with a waker.
     Waiting,
     /// In the list, woken; it has to try again itself.
@@ -96,7 +97,7 @@ pub(crate) struct Waiter {
 }
 
 struct Node {
-    fields: UnsafeCell<Fields>,
+    fields: UnsafeCell<MaybeUninit<Fields>>,
     /// Others point to it.
     _pinned: PhantomPinned,
 }
@@ -146,18 +147,12 @@ unsafe impl Sync for Waiter {}
 impl Waiter {
     const_unless_loom! {
         /// Creates a waiter that is in no queue.
+        #[inline]
         pub(crate) fn new() -> Self {
             Self {
                 queue: ptr::null(),
                 node: Node {
-                    fields: UnsafeCell::new(Fields {
-                        prev: None,
-                        next: None,
-                        waker: None,
-                        state: State::Out,
-                        want: 0,
-                        ticket: 0,
-                    }),
+                    fields: UnsafeCell::new(MaybeUninit::uninit()),
                     _pinned: PhantomPinned,
                 },
             }
@@ -165,6 +160,7 @@ impl Waiter {
     }
 
     /// Returns whether it entered a queue and has not left it, granted or not.
+    #[inline]
     pub(crate) fn is_queued(&self) -> bool {
         !self.queue.is_null()
     }
@@ -224,14 +220,21 @@ impl Waiter {
     }
 }
 
+/// The fields need no drop: a waiter that is in no queue has none.
 impl Drop for Waiter {
+    #[inline]
     fn drop(&mut self) {
         if self.is_queued() {
-            // Others would follow a pointer to freed memory.
-            eprintln!("gort-sync: a waiter was dropped in its queue");
-            std::process::abort();
+            dropped_in_queue();
         }
     }
+}
+
+/// Others would follow a pointer to freed memory.
+#[cold]
+fn dropped_in_queue() -> ! {
+    eprintln!("gort-sync: a waiter was dropped in its queue");
+    std::process::abort()
 }
 
 impl fmt::Debug for Waiter {
@@ -274,10 +277,9 @@ impl Locked<'_> {
         // SAFETY: the address is stored, nothing is moved.
         let inner = unsafe { waiter.as_mut().get_unchecked_mut() };
         inner.queue = self.queue;
-        let linked = inner.linked();
         let (prev, ticket) = (self.list.tail, self.list.tickets);
-        self.with(linked, |fields| {
-            *fields = Fields {
+        inner.node.fields.with_mut(|fields| {
+            let entered = Fields {
                 prev,
                 next: None,
                 waker: Some(waker),
@@ -285,7 +287,10 @@ impl Locked<'_> {
                 want,
                 ticket,
             };
+            // SAFETY: it is in no queue, so the node is its owner's alone.
+            unsafe { (*fields).write(entered) };
         });
+        let linked = inner.linked();
         match prev {
             None => self.list.head = Some(linked),
             Some(prev) => self.with(prev, |fields| fields.next = Some(linked)),
@@ -366,7 +371,7 @@ impl Locked<'_> {
         if left.state != State::Granted {
             self.unlink(linked);
         }
-        self.with(linked, |fields| fields.state = State::Out);
+        // The waker was taken, and nothing else of the fields needs a drop.
         // SAFETY: an address is overwritten, nothing is moved.
         let inner = unsafe { waiter.as_mut().get_unchecked_mut() };
         inner.queue = ptr::null();
@@ -442,7 +447,8 @@ impl Locked<'_> {
         node.fields.with_mut(|fields| {
             // SAFETY: we hold the lock of the queue, and `f` gets one node at a time.
             let fields = unsafe { &mut *fields };
-            f(fields)
+            // SAFETY: it has entered and not left, so they are initialised, by invariant 4.
+            f(unsafe { fields.assume_init_mut() })
         })
     }
 }
