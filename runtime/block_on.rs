@@ -131,7 +131,10 @@ impl Driving {
     fn sleep(&mut self, parker: &Parker, wakers: &mut Vec<Waker>) -> bool {
         // Where a runtime has threads, one of them drives: each event then wakes a goroutine on the thread that has its P.
         let slept = match handle::any_has_threads() {
-            true => Slept::NotHere,
+            true => {
+                self.pass_on();
+                Slept::NotHere
+            }
             false => drive::sleep(parker, wakers),
         };
         if slept == Slept::NotHere {
@@ -143,14 +146,21 @@ impl Driving {
         // What was collected may have woken this thread too.
         slept == Slept::WithToken || parker.try_take()
     }
+
+    /// Called when this thread will not drive again: others may have found it at that, and count on it for their timers and events.
+    ///
+    /// The monitor, whom this wakes, sees that one of them drives. It may have gone to sleep because this thread did.
+    fn pass_on(&mut self) {
+        let counted_on = || handle::any_has_threads() || time::next_deadline() != time::NEVER;
+        if std::mem::take(&mut self.drove) && counted_on() {
+            sysmon::ensure();
+        }
+    }
 }
 
 impl Drop for Driving {
     fn drop(&mut self) {
-        // Others may have counted on this thread for their timers: somebody must look at them now.
-        if self.drove && time::next_deadline() != time::NEVER {
-            sysmon::ensure();
-        }
+        self.pass_on();
     }
 }
 

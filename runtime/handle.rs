@@ -82,6 +82,8 @@ impl Runtime {
         if adopted && let Some(reactor) = Reactor::existing() {
             WITH_THREADS.fetch_add(1, Ordering::Relaxed);
             reactor.adopt();
+            // The runtime's own thread may have found the reactor driven by one that leaves it to us now.
+            crate::sysmon::ensure();
         }
         gort_net::set_wait_hook(task::note_io_wait);
         gort_sync::set_wait_hook(task::note_sync_wait);

@@ -100,7 +100,8 @@ pub(crate) fn register(rt: &Arc<Shared>) {
 
 /// Starts the monitor if it does not run, and makes it look at once.
 ///
-/// Called when something begins that nobody else may be watching: a runtime, or a timer of a thread without one.
+/// Called when something begins that nobody else may be watching: a runtime, or a timer of a thread without one; and when a thread
+/// that has driven the reactor will not do so again.
 pub(crate) fn ensure() {
     static START: std::sync::Once = std::sync::Once::new();
     START.call_once(|| {
@@ -230,6 +231,16 @@ fn driven() -> bool {
 }
 
 fn all_idle(runtimes: &[Arc<Shared>]) -> bool {
-    let unwatched = Reactor::existing().is_some_and(|r| r.sources() > 0 && !r.is_driven());
-    (runtimes.is_empty() || !unwatched) && runtimes.iter().all(|rt| rt.idle.all_idle())
+    !lacks_driver(runtimes) && runtimes.iter().all(|rt| rt.idle.all_idle())
+}
+
+/// Whether nobody drives the reactor, and somebody should.
+///
+/// An M that finds it driven parks elsewhere, and so does whoever registers a source while some runtime has threads: of these,
+/// one has to drive even while there is no source. A thread that drove and will not any more says so; see [`ensure`].
+fn lacks_driver(runtimes: &[Arc<Shared>]) -> bool {
+    let has_threads = || runtimes.iter().any(|rt| !rt.settings.local);
+    Reactor::existing().is_some_and(|reactor| {
+        !reactor.is_driven() && (has_threads() || reactor.sources() > 0 && !runtimes.is_empty())
+    })
 }

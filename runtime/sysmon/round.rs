@@ -195,13 +195,15 @@ impl Round {
         };
         let turns = reactor.turns();
         let untouched = std::mem::replace(&mut self.turns, turns) == turns && !reactor.is_driven();
-        if !untouched || reactor.sources() == 0 || runtimes.is_empty() {
+        if !untouched || !super::lacks_driver(runtimes) {
             return false;
         }
         if let Some(rt) = runtimes.iter().find(|rt| rt.idle.wants_wake()) {
             // It finds nothing to run, and sleeps in the reactor.
             rt.wake_p();
-        } else if let Some(mut driver) = reactor.try_driver() {
+        } else if reactor.sources() > 0
+            && let Some(mut driver) = reactor.try_driver()
+        {
             let mut wakers = Vec::new();
             let outcome = driver.wait(Some(Duration::ZERO), &mut wakers);
             drop(driver);

@@ -21,13 +21,14 @@
 //! |---|---|
 //! | 1. counts itself (SeqCst) | 1. sets `driving` (SeqCst) |
 //! | 2. reads `driving` (SeqCst) | 2. reads the counts (SeqCst) |
-//! | 3. if set: rings the bell | 3. if any: clears `driving` and gives the baton back |
+//! | 3. if set: rings the bell | 3. if any: polls without waiting, or not at all if adopted, gives the baton back and clears `driving` |
 //!
 //! If the count is first, the backstop sees it at 2. If `driving` is first, the intent rings; the bell is kept, so the wait that
 //! follows does not block.
 //!
 //! A new intent then waits for the backstop to leave, for at most [`YIELDS`] yields: else its thread could find the baton
-//! taken at its first park, park elsewhere, and leave the reactor to the backstop's rare look.
+//! taken at its first park, park elsewhere, and leave the reactor to the backstop's rare look. An adoption waits until it has
+//! left: it does not look again, and whoever found the baton taken by it would wait for ever.
 //!
 //! Rejected: no backstop but a driver in every waiting future (smol: foreign executors know no parker of ours), and a thread
 //! that is always in the kernel (each event of a `block_on` would cross threads twice).
@@ -126,16 +127,15 @@ impl Backstop {
         // SeqCst, SeqCst: the left column of the module's second table.
         count.fetch_add(1, Ordering::SeqCst);
         if self.driving.load(Ordering::SeqCst) {
-            self.send_out(reactor);
+            reactor.notify();
         }
     }
 
-    #[cold]
-    fn send_out(&self, reactor: &Reactor) {
-        reactor.notify();
-        for _ in 0..YIELDS {
-            // Relaxed: a courtesy; nothing depends on it.
-            if !self.driving.load(Ordering::Relaxed) {
+    /// Waits until the backstop is out of the kernel, or for `yields`. To be called after [`count_in`](Self::count_in).
+    fn wait_until_out(&self, yields: usize) {
+        for _ in 0..yields {
+            // Acquire: pairs with the Release in `drive_once`: the baton is free.
+            if !self.driving.load(Ordering::Acquire) {
                 return;
             }
             thread::yield_now();
@@ -223,7 +223,8 @@ impl Backstop {
     fn drive_once(&self, reactor: &Reactor, wakers: &mut Vec<Waker>) -> Option<usize> {
         // SeqCst: before the looks at the counts, the right column of the module's second table.
         self.driving.store(true, Ordering::SeqCst);
-        let driver = reactor.try_driver();
+        // Whoever adopts may park for good if it finds the baton taken, so not even for a moment.
+        let driver = (!self.is_adopted()).then(|| reactor.try_driver()).flatten();
         let outcome = driver.map(|mut driver| {
             let timeout = match self.has_intents() || self.is_adopted() {
                 true => Some(Duration::ZERO),
@@ -231,7 +232,7 @@ impl Backstop {
             };
             driver.wait(timeout, wakers)
         });
-        // Release: `send_out` then finds the baton free.
+        // Release: `wait_until_out` then finds the baton free.
         self.driving.store(false, Ordering::Release);
         outcome?.ok()
     }
@@ -243,6 +244,8 @@ impl Reactor {
     /// Counted: each call wants one [`disown`](Self::disown).
     pub fn adopt(&self) {
         self.backstop.count_in(&self.backstop.adopters, self);
+        // It has been told, and calls no foreign code before it clears `driving`.
+        self.backstop.wait_until_out(usize::MAX);
     }
 
     /// Takes one [`adopt`](Self::adopt) back. After the last one the `gort-net` thread drives again where needed.
@@ -263,6 +266,7 @@ impl Reactor {
     #[must_use]
     pub fn enter_driver(&self) -> DriverIntent<'_> {
         self.backstop.count_in(&self.backstop.intents, self);
+        self.backstop.wait_until_out(YIELDS);
         DriverIntent { reactor: self }
     }
 }
