@@ -80,7 +80,7 @@ fn operations_move_between_threads_while_they_wait() {
         sender.send(1).await.expect("there is a receiver");
         receiver.recv().await.expect("a value");
         gort::sync::select! {
-            recv(receiver) -> value => drop(value),
+            recv(receiver) -> value => assert!(value.is_err()),
             after(time::Duration::ZERO) => {}
         }
         let mutex = sync::Mutex::new(1);
