@@ -52,9 +52,10 @@ pub use error::{
 };
 pub use future::{Recv, Send};
 pub(crate) use queue::Who;
-pub(crate) use shared::{Chan, Held, wake};
+use shared::wake;
+pub(crate) use shared::{Chan, Held};
 pub use sink::SendSink;
-pub(crate) use state::{Hint, Ticketed};
+pub(crate) use state::Hint;
 pub use timed::{RecvTimeout, SendTimeout, Ticker, after, tick};
 pub use weak::{WeakReceiver, WeakSender};
 

@@ -46,5 +46,5 @@ pub use timers::{Timers, set_timers};
 #[doc(hidden)]
 pub mod __private {
     pub use crate::deadline::Deadline;
-    pub use crate::select::{Arms, FutureArm, Names, Options, RecvArm, Select, SendArm};
+    pub use crate::select::{Arms, FutureArm, Names, Options, RecvArm, Select, SendArm, Won};
 }

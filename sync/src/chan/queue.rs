@@ -55,6 +55,7 @@ impl<T> Queue<T> {
         }
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.head.is_none()
     }
@@ -88,9 +89,17 @@ impl<T> Queue<T> {
     }
 
     /// Takes the first that can be had out of the line. Its entry stays until its owner leaves.
+    #[inline]
     pub(crate) fn pop(&mut self) -> Option<(u32, Option<Waker>)> {
-        loop {
-            let key = self.head?;
+        match self.head {
+            None => None,
+            Some(first) => self.pop_from(first),
+        }
+    }
+
+    fn pop_from(&mut self, first: u32) -> Option<(u32, Option<Waker>)> {
+        let mut next = Some(first);
+        while let Some(key) = next {
             self.unlink(key);
             match &mut self.at(key).who {
                 Who::Task(waker) => return Some((key, waker.take())),
@@ -101,7 +110,9 @@ impl<T> Queue<T> {
                     }
                 }
             }
+            next = self.head;
         }
+        None
     }
 
     /// The item of an entry that has not left.

@@ -48,6 +48,7 @@ pub(super) struct Guard<'a, T> {
 impl<T> Deref for Guard<'_, T> {
     type Target = State<T>;
 
+    #[inline]
     fn deref(&self) -> &State<T> {
         // SAFETY: we hold the lock, and the reference lives as long as the guard is borrowed.
         self.chan.state.with(|state| unsafe { &*state })
@@ -55,6 +56,7 @@ impl<T> Deref for Guard<'_, T> {
 }
 
 impl<T> DerefMut for Guard<'_, T> {
+    #[inline]
     fn deref_mut(&mut self) -> &mut State<T> {
         // SAFETY: we hold the lock, and the reference lives as long as the guard is borrowed.
         self.chan.state.with_mut(|state| unsafe { &mut *state })
@@ -62,6 +64,7 @@ impl<T> DerefMut for Guard<'_, T> {
 }
 
 impl<T> Drop for Guard<'_, T> {
+    #[inline]
     fn drop(&mut self) {
         self.chan.refresh_hint(self);
     }
@@ -80,12 +83,14 @@ impl<T> Chan<T> {
         }
     }
 
+    #[inline]
     pub(super) fn lock(&self) -> Guard<'_, T> {
         let _held = self.hold();
         Guard { chan: self, _held }
     }
 
     /// Takes the lock; [`release`](Self::release) must follow.
+    #[inline]
     pub(crate) fn hold(&self) -> Held<'_> {
         match self.mutex.try_lock() {
             Ok(guard) => Held(guard),
@@ -109,6 +114,7 @@ impl<T> Chan<T> {
     }
 
     /// Gives back what [`hold`](Self::hold) returned.
+    #[inline]
     pub(crate) fn release(&self, held: Held<'_>) {
         drop(Guard {
             chan: self,
@@ -131,12 +137,14 @@ impl<T> Chan<T> {
     }
 
     /// Whether something of `what` can probably be done.
+    #[inline]
     pub(crate) fn hinted(&self, what: u8) -> bool {
         // Relaxed: only a hint; the lock orders what follows.
         self.hint.load(Ordering::Relaxed) & what != 0
     }
 
     /// Brings the hint up to date; the caller holds the lock.
+    #[inline]
     pub(crate) fn refresh_hint(&self, state: &State<T>) {
         let hint = state.hint(self.capacity);
         // Relaxed, twice: written under the lock alone.
@@ -145,7 +153,18 @@ impl<T> Chan<T> {
         }
     }
 
-    pub(super) fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
+    /// Looks at the hint alone if there is no room.
+    ///
+    /// Room that was made before this call is never missed: who made it wrote the hint, and we read that or a later one.
+    #[inline]
+    pub(crate) fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
+        match self.hinted(Hint::SEND) {
+            true => self.send_now(value),
+            false => Err(TrySendError::Full(value)),
+        }
+    }
+
+    fn send_now(&self, value: T) -> Result<(), TrySendError<T>> {
         let woken = self.lock().put(value, self.capacity);
         woken.map(wake)
     }
@@ -156,7 +175,18 @@ impl<T> Chan<T> {
         put.unwrap_or_default()
     }
 
-    pub(super) fn try_recv(&self) -> Result<T, TryRecvError> {
+    /// Looks at the hint alone if there is nothing.
+    ///
+    /// A value that was sent before this call is never missed: who sent it wrote the hint, and we read that or a later one.
+    #[inline]
+    pub(crate) fn try_recv(&self) -> Result<T, TryRecvError> {
+        match self.hinted(Hint::RECV) {
+            true => self.recv_now(),
+            false => Err(TryRecvError::Empty),
+        }
+    }
+
+    fn recv_now(&self) -> Result<T, TryRecvError> {
         let mut state = self.lock();
         let taken = state.take(self.capacity);
         let closed = state.closed;
@@ -169,7 +199,11 @@ impl<T> Chan<T> {
     }
 
     /// Wakes the sender that got room, and returns the value; or gives it back if the waker panics.
+    #[inline]
     fn deliver(&self, value: Ticketed<T>, waker: Option<Waker>) -> T {
+        if waker.is_none() {
+            return value.1;
+        }
         let taken = Taken {
             chan: self,
             value: Some(value),
@@ -201,18 +235,24 @@ impl<T> Chan<T> {
             // A value that nobody took was refused by `close`.
             return Poll::Ready(left.item.map_or(Ok(()), |value| Err(SendError(value))));
         }
-        let mut first = value.take().expect("a send was polled after its end");
-        if self.hinted(Hint::SEND) {
-            match self.try_send(first) {
-                Ok(()) => return Poll::Ready(Ok(())),
-                Err(TrySendError::Closed(value)) => return Poll::Ready(Err(SendError(value))),
-                Err(TrySendError::Full(value)) => first = value,
-            }
+        let first = value.take().expect("a send was polled after its end");
+        match self.try_send(first) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(TrySendError::Closed(value)) => Poll::Ready(Err(SendError(value))),
+            Err(TrySendError::Full(value)) => self.send_or_wait(value, key, cx),
         }
+    }
+
+    fn send_or_wait(
+        &self,
+        value: T,
+        key: &mut Option<u32>,
+        cx: &Context<'_>,
+    ) -> Poll<Result<(), SendError<T>>> {
         // A waker's clone is foreign code: not under the lock.
         let own = cx.waker().clone();
         let mut state = self.lock();
-        match state.put(first, self.capacity) {
+        match state.put(value, self.capacity) {
             Ok(woken) => {
                 drop(state);
                 wake(woken);
@@ -241,13 +281,14 @@ impl<T> Chan<T> {
             drop(state);
             return Poll::Ready(left.item.map(|(_, value)| value).ok_or(RecvError));
         }
-        if self.hinted(Hint::RECV) {
-            match self.try_recv() {
-                Ok(value) => return Poll::Ready(Ok(value)),
-                Err(TryRecvError::Closed) => return Poll::Ready(Err(RecvError)),
-                Err(TryRecvError::Empty) => {}
-            }
+        match self.try_recv() {
+            Ok(value) => Poll::Ready(Ok(value)),
+            Err(TryRecvError::Closed) => Poll::Ready(Err(RecvError)),
+            Err(TryRecvError::Empty) => self.recv_or_wait(key, cx),
         }
+    }
+
+    fn recv_or_wait(&self, key: &mut Option<u32>, cx: &Context<'_>) -> Poll<Result<T, RecvError>> {
         // A waker's clone is foreign code: not under the lock.
         let own = cx.waker().clone();
         let mut state = self.lock();
@@ -302,7 +343,7 @@ impl<T> Chan<T> {
     }
 
     /// Takes a receiver out of line, and gives back what it was handed.
-    pub(super) fn cancel_recv(&self, at: u32) {
+    pub(crate) fn cancel_recv(&self, at: u32) {
         if let Some(value) = self.leave_receiving(at) {
             self.give_back(value);
         }
@@ -379,6 +420,7 @@ impl<T> Drop for Taken<'_, T> {
     }
 }
 
+#[inline]
 pub(crate) fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
         waker.wake();

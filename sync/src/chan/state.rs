@@ -55,42 +55,59 @@ impl<T> State<T> {
         }
     }
 
+    #[inline]
     pub(super) fn len(&self) -> usize {
         self.buffer.len() + self.returned.len()
     }
 
+    #[inline]
     fn ticket(&mut self) -> u64 {
         self.tickets += 1;
         self.tickets
     }
 
     /// Takes the oldest value, and tells whom to wake after the lock.
+    #[inline]
     pub(crate) fn take(&mut self, capacity: usize) -> Option<(Ticketed<T>, Option<Waker>)> {
-        let stored = match self.returned.pop_front() {
-            Some(ticketed) => Some(ticketed),
-            None => self.buffer.pop_front().map(|value| (self.ticket(), value)),
-        };
-        let Some(taken) = stored else {
-            let (key, waker) = self.sending.pop()?;
-            let value = self.sending.item(key).take()?;
-            return Some(((self.ticket(), value), waker));
-        };
-        let mut woken = None;
-        // There is room for who waits longest.
-        if self.len() < capacity
-            && let Some((key, waker)) = self.sending.pop()
+        if self.returned.is_empty()
+            && let Some(value) = self.buffer.pop_front()
         {
-            let moved = self.sending.item(key).take();
-            self.buffer.extend(moved);
-            woken = waker;
+            let taken = (self.ticket(), value);
+            let woken = match self.sending.is_empty() {
+                true => None,
+                false => self.fill(capacity),
+            };
+            if self.buffer.is_empty() && self.buffer.capacity() > KEPT {
+                self.buffer = VecDeque::new();
+            }
+            return Some((taken, woken));
         }
-        if self.buffer.is_empty() && self.buffer.capacity() > KEPT {
-            self.buffer = VecDeque::new();
+        self.take_elsewhere(capacity)
+    }
+
+    /// Takes what was given back, or what a sender holds that waits.
+    fn take_elsewhere(&mut self, capacity: usize) -> Option<(Ticketed<T>, Option<Waker>)> {
+        if let Some(taken) = self.returned.pop_front() {
+            return Some((taken, self.fill(capacity)));
         }
-        Some((taken, woken))
+        let (key, waker) = self.sending.pop()?;
+        let value = self.sending.item(key).take()?;
+        Some(((self.ticket(), value), waker))
+    }
+
+    /// Gives room, if there is some, to the sender that waits longest.
+    fn fill(&mut self, capacity: usize) -> Option<Waker> {
+        if self.len() >= capacity {
+            return None;
+        }
+        let (key, waker) = self.sending.pop()?;
+        let moved = self.sending.item(key).take();
+        self.buffer.extend(moved);
+        waker
     }
 
     /// Gives a value to a receiver that waits or to the buffer, and tells whom to wake after the lock.
+    #[inline]
     pub(crate) fn put(
         &mut self,
         value: T,
@@ -126,6 +143,7 @@ impl<T> State<T> {
         (mem::take(&mut self.buffer), mem::take(&mut self.returned))
     }
 
+    #[inline]
     pub(super) fn hint(&self, capacity: usize) -> u8 {
         if self.closed {
             return Hint::RECV | Hint::SEND;

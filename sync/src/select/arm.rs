@@ -3,15 +3,18 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use crate::chan::{
-    Chan, Claim, ClaimRef, Held, Hint, Receiver, RecvError, SendError, Sender, Ticketed,
-    TrySendError, Who, wake,
+    Chan, Claim, ClaimRef, Held, Hint, Receiver, RecvError, SendError, Sender, TryRecvError,
+    TrySendError, Who,
 };
 
 /// What a select does with an arm. An arm without a channel, and without a future, is never ready.
 pub trait Arm {
+    /// What comes out if the arm wins.
+    type Out;
+
     /// The address of the channel, if there is one: locks are taken in this order.
     fn address(&self) -> Option<usize> {
         None
@@ -22,9 +25,14 @@ pub trait Arm {
         false
     }
 
-    /// Whether the channel probably has something for us.
+    /// Whether the channel probably has something for us. Under the lock, no means no.
     fn looks_ready(&self) -> bool {
         false
+    }
+
+    /// Does it, if it looks ready and can be done at once; no lock is held. An arm that cannot does not look ready then.
+    fn try_now(&mut self) -> Option<Self::Out> {
+        None
     }
 
     /// Takes the lock of the channel.
@@ -33,41 +41,29 @@ pub trait Arm {
     /// Releases the lock of the channel, if this arm took it.
     fn unlock(&mut self) {}
 
-    /// Does it, if it can be done at once; the lock is not held.
-    fn try_now(&mut self) -> bool {
-        self.lock();
-        // SAFETY: we hold the lock, and no other lock is needed for one arm.
-        let done = unsafe { self.commit() };
-        self.unlock();
-        done.map(wake).is_some()
-    }
-
-    /// Does it, if it can be done at once; returns whom to wake after the locks. An arm that cannot does not look ready then.
-    ///
-    /// # Safety
-    ///
-    /// The select holds the locks of all channels.
-    unsafe fn commit(&mut self) -> Option<Option<Waker>> {
-        None
-    }
-
     /// Gets in line.
     ///
     /// # Safety
     ///
-    /// The select holds the locks of all channels, and the claim lives at its place until after [`leave`](Self::leave).
+    /// The select holds the locks of all channels, and the claim lives at its place until after [`leave`](Self::leave) or
+    /// [`cancel`](Self::cancel).
     unsafe fn enter(&mut self, _claim: &Claim, _arm: usize) {}
 
-    /// Gets out of line; takes what came of it if this arm has won.
-    fn leave(&mut self, _won: bool) {}
+    /// Gets out of line; what came of it, if this arm has won.
+    fn leave(&mut self, _won: bool) -> Option<Self::Out> {
+        None
+    }
 
-    /// Polls the future of the arm; true if it is ready.
+    /// Gets out of line. What was handed over goes back.
+    fn cancel(&mut self) {}
+
+    /// Polls the future of the arm.
     ///
     /// # Safety
     ///
     /// The arm is pinned.
-    unsafe fn poll_future(&mut self, _cx: &mut Context<'_>) -> bool {
-        false
+    unsafe fn poll_future(&mut self, _cx: &mut Context<'_>) -> Option<Self::Out> {
+        None
     }
 }
 
@@ -88,6 +84,7 @@ struct Line<'a, T> {
 }
 
 impl<'a, T> Line<'a, T> {
+    #[inline]
     fn new(chan: Option<&'a Chan<T>>) -> Self {
         Self {
             chan,
@@ -100,6 +97,7 @@ impl<'a, T> Line<'a, T> {
         self.chan.map(|chan| std::ptr::from_ref(chan).addr())
     }
 
+    #[inline]
     fn hints(&self, what: u8) -> bool {
         self.chan.is_some_and(|chan| chan.hinted(what))
     }
@@ -118,26 +116,36 @@ impl<'a, T> Line<'a, T> {
 /// A receive as an arm.
 pub struct RecvArm<'a, T> {
     line: Line<'a, T>,
-    pub(super) got: Option<Result<Ticketed<T>, RecvError>>,
 }
 
 impl<'a, T> RecvArm<'a, T> {
     /// An arm that receives from `receiver`, if there is one.
+    #[inline]
     pub fn new(receiver: &'a (impl Names<Receiver<T>> + ?Sized)) -> Self {
         Self {
             line: Line::new(receiver.half().map(Receiver::chan)),
-            got: None,
         }
     }
 }
 
 impl<T> Arm for RecvArm<'_, T> {
+    type Out = Result<T, RecvError>;
+
     fn address(&self) -> Option<usize> {
         self.line.address()
     }
 
+    #[inline]
     fn looks_ready(&self) -> bool {
         self.line.hints(Hint::RECV)
+    }
+
+    fn try_now(&mut self) -> Option<Self::Out> {
+        match self.line.chan?.try_recv() {
+            Ok(value) => Some(Ok(value)),
+            Err(TryRecvError::Closed) => Some(Err(RecvError)),
+            Err(TryRecvError::Empty) => None,
+        }
     }
 
     fn lock(&mut self) {
@@ -146,22 +154,6 @@ impl<T> Arm for RecvArm<'_, T> {
 
     fn unlock(&mut self) {
         self.line.unlock();
-    }
-
-    unsafe fn commit(&mut self) -> Option<Option<Waker>> {
-        let chan = self.line.chan?;
-        // SAFETY: the caller holds the lock.
-        let state = unsafe { chan.held_state() };
-        if let Some((value, woken)) = state.take(chan.capacity) {
-            self.got = Some(Ok(value));
-            return Some(woken);
-        }
-        if state.closed {
-            self.got = Some(Err(RecvError));
-            return Some(None);
-        }
-        chan.refresh_hint(state);
-        None
     }
 
     unsafe fn enter(&mut self, claim: &Claim, arm: usize) {
@@ -173,21 +165,14 @@ impl<T> Arm for RecvArm<'_, T> {
         }
     }
 
-    fn leave(&mut self, won: bool) {
-        if let (Some(chan), Some(key)) = (self.line.chan, self.line.key.take()) {
-            let left = chan.leave_receiving(key);
-            if won {
-                self.got = Some(left.ok_or(RecvError));
-            }
-        }
+    fn leave(&mut self, won: bool) -> Option<Self::Out> {
+        let left = self.line.chan?.leave_receiving(self.line.key.take()?);
+        won.then(|| left.map(|(_, value)| value).ok_or(RecvError))
     }
-}
 
-/// Nothing is lost: what was not fetched goes back to the front of the channel.
-impl<T> Drop for RecvArm<'_, T> {
-    fn drop(&mut self) {
-        if let (Some(chan), Some(Ok(value))) = (self.line.chan, self.got.take()) {
-            chan.give_back(value);
+    fn cancel(&mut self) {
+        if let (Some(chan), Some(key)) = (self.line.chan, self.line.key.take()) {
+            chan.cancel_recv(key);
         }
     }
 }
@@ -197,7 +182,6 @@ pub struct SendArm<'a, T> {
     line: Line<'a, T>,
     /// The value is here while it is not in line.
     value: Offer<'a, T>,
-    pub(super) sent: Option<Result<(), SendError<T>>>,
 }
 
 enum Offer<'a, T> {
@@ -216,6 +200,7 @@ impl<T> Offer<'_, T> {
 
 impl<'a, T> SendArm<'a, T> {
     /// An arm that sends `value` by `sender`, if there is one; if another arm wins the value is dropped.
+    #[inline]
     pub fn new(sender: &'a (impl Names<Sender<T>> + ?Sized), value: T) -> Self {
         Self::with(sender, Offer::Own(Some(value)))
     }
@@ -225,23 +210,42 @@ impl<'a, T> SendArm<'a, T> {
         Self::with(sender, Offer::Lent(slot))
     }
 
+    #[inline]
     fn with(sender: &'a (impl Names<Sender<T>> + ?Sized), mut value: Offer<'a, T>) -> Self {
         let chan = sender.half().map(Sender::chan);
         Self {
             line: Line::new(chan.filter(|_| value.slot().is_some())),
             value,
-            sent: None,
         }
     }
 }
 
 impl<T> Arm for SendArm<'_, T> {
+    type Out = Result<(), SendError<T>>;
+
     fn address(&self) -> Option<usize> {
         self.line.address()
     }
 
+    #[inline]
     fn looks_ready(&self) -> bool {
         self.line.hints(Hint::SEND)
+    }
+
+    fn try_now(&mut self) -> Option<Self::Out> {
+        let chan = self.line.chan?;
+        let value = self.value.slot().take()?;
+        let sent = match chan.try_send(value) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Closed(value)) => Err(SendError(value)),
+            Err(TrySendError::Full(value)) => {
+                *self.value.slot() = Some(value);
+                return None;
+            }
+        };
+        // Without a value the arm is never ready.
+        self.line.chan = None;
+        Some(sent)
     }
 
     fn lock(&mut self) {
@@ -250,28 +254,6 @@ impl<T> Arm for SendArm<'_, T> {
 
     fn unlock(&mut self) {
         self.line.unlock();
-    }
-
-    unsafe fn commit(&mut self) -> Option<Option<Waker>> {
-        let chan = self.line.chan?;
-        let value = self.value.slot().take()?;
-        // SAFETY: the caller holds the lock.
-        let state = unsafe { chan.held_state() };
-        match state.put(value, chan.capacity) {
-            Ok(woken) => {
-                self.sent = Some(Ok(()));
-                Some(woken)
-            }
-            Err(TrySendError::Closed(value)) => {
-                self.sent = Some(Err(SendError(value)));
-                Some(None)
-            }
-            Err(TrySendError::Full(value)) => {
-                *self.value.slot() = Some(value);
-                chan.refresh_hint(state);
-                None
-            }
-        }
     }
 
     unsafe fn enter(&mut self, claim: &Claim, arm: usize) {
@@ -284,16 +266,18 @@ impl<T> Arm for SendArm<'_, T> {
         }
     }
 
-    fn leave(&mut self, won: bool) {
-        if let (Some(chan), Some(key)) = (self.line.chan, self.line.key.take()) {
-            let left = chan.cancel_send(key);
-            if won {
-                // A value that nobody took was refused by `close`.
-                self.sent = Some(left.map_or(Ok(()), |value| Err(SendError(value))));
-            } else {
-                *self.value.slot() = left;
-            }
+    fn leave(&mut self, won: bool) -> Option<Self::Out> {
+        let left = self.line.chan?.cancel_send(self.line.key.take()?);
+        if won {
+            // A value that nobody took was refused by `close`.
+            return Some(left.map_or(Ok(()), |value| Err(SendError(value))));
         }
+        *self.value.slot() = left;
+        None
+    }
+
+    fn cancel(&mut self) {
+        self.leave(false);
     }
 }
 
@@ -318,30 +302,29 @@ impl<F: Future> fmt::Debug for FutureArm<F> {
 /// A future as an arm.
 pub struct FutureArm<F: Future> {
     future: F,
-    pub(super) out: Option<F::Output>,
 }
 
 impl<F: Future> FutureArm<F> {
     /// An arm that is ready with `future`.
     pub fn new(future: F) -> Self {
-        Self { future, out: None }
+        Self { future }
     }
 }
 
 impl<F: Future> Arm for FutureArm<F> {
+    type Out = F::Output;
+
+    #[inline]
     fn is_future(&self) -> bool {
         true
     }
 
-    unsafe fn poll_future(&mut self, cx: &mut Context<'_>) -> bool {
+    unsafe fn poll_future(&mut self, cx: &mut Context<'_>) -> Option<F::Output> {
         // SAFETY: the arm is pinned, and the future never leaves it.
         let future = unsafe { Pin::new_unchecked(&mut self.future) };
         match future.poll(cx) {
-            Poll::Ready(out) => {
-                self.out = Some(out);
-                true
-            }
-            Poll::Pending => false,
+            Poll::Ready(out) => Some(out),
+            Poll::Pending => None,
         }
     }
 }
@@ -354,30 +337,35 @@ pub trait Names<H> {
 }
 
 impl<T> Names<Receiver<T>> for Receiver<T> {
+    #[inline]
     fn half(&self) -> Option<&Receiver<T>> {
         Some(self)
     }
 }
 
 impl<T> Names<Sender<T>> for Sender<T> {
+    #[inline]
     fn half(&self) -> Option<&Sender<T>> {
         Some(self)
     }
 }
 
 impl<H, N: Names<H> + ?Sized> Names<H> for &N {
+    #[inline]
     fn half(&self) -> Option<&H> {
         (**self).half()
     }
 }
 
 impl<H, N: Names<H> + ?Sized> Names<H> for &mut N {
+    #[inline]
     fn half(&self) -> Option<&H> {
         (**self).half()
     }
 }
 
 impl<H, N: Names<H>> Names<H> for Option<N> {
+    #[inline]
     fn half(&self) -> Option<&H> {
         self.as_ref()?.half()
     }

@@ -1,99 +1,210 @@
 //! Several arms together, each of its own type, so that a select is `Send` exactly if its arms are.
 
-use std::future::Future;
+use std::convert::Infallible;
+use std::task::Context;
 
-use super::arm::{Arm, FutureArm, RecvArm, SendArm};
-use crate::chan::{RecvError, SendError};
+use super::arm::Arm;
+use crate::chan::Claim;
 
 /// The arms of a select: nested pairs, or the arms of a [`Selector`](super::Selector).
 pub trait Arms {
-    /// What comes out.
-    type Outs;
+    /// What comes out of the arm that wins.
+    type Out;
 
     /// How many there are.
     fn count(&self) -> usize;
 
-    /// The arm at `index`, which is less than [`count`](Self::count).
-    fn arm(&mut self, index: usize) -> &mut dyn Arm;
+    /// Whether any of them is a future.
+    fn has_futures(&self) -> bool;
 
-    /// Calls `f` with each arm and its index, of which the first is `base`.
-    fn visit(&mut self, base: usize, f: &mut impl FnMut(usize, &mut dyn Arm));
+    /// Calls `f` with the index of each arm that looks ready; the first arm has the index `base`.
+    fn ready(&self, base: usize, f: &mut impl FnMut(usize));
 
-    /// What came out.
-    fn outs(&mut self) -> Self::Outs;
+    /// `Arm::try_now` of the arm at `index`, which is less than [`count`](Self::count).
+    fn try_now(&mut self, index: usize) -> Option<Self::Out>;
+
+    /// `Arm::poll_future` of the arm at `index`.
+    ///
+    /// # Safety
+    ///
+    /// The arms are pinned.
+    unsafe fn poll_future(&mut self, index: usize, cx: &mut Context<'_>) -> Option<Self::Out>;
+
+    /// Takes the locks of all channels, in the order of their addresses.
+    fn lock_all(&mut self);
+
+    /// Releases them.
+    fn unlock_all(&mut self);
+
+    /// Gets in line with each arm; the first has the index `base`.
+    ///
+    /// # Safety
+    ///
+    /// As for `Arm::enter`.
+    unsafe fn enter(&mut self, claim: &Claim, base: usize);
+
+    /// Gets out of all lines; what came of it, if an arm has won.
+    fn leave(&mut self, winner: Option<usize>) -> Option<Self::Out>;
+
+    /// Gets out of all lines; nothing came of it, and what was handed over goes back.
+    fn cancel(&mut self);
 }
 
-/// An arm whose outcome has a type.
-pub trait TypedArm: Arm {
-    /// What comes out if the arm wins.
-    type Out;
+/// Locks in the order of the channels' addresses, without a list of them: there are a handful of arms.
+pub trait InOrder {
+    /// The lowest address of a channel after `last`, and the index of its first arm; the first of all has the index `base`.
+    fn after(&self, last: usize, base: usize) -> Option<(usize, usize)>;
 
-    /// What came out, if this arm has won.
-    fn take(&mut self) -> Option<Self::Out>;
+    /// `Arm::lock` of the arm at `index`.
+    fn lock(&mut self, index: usize);
 }
 
-impl<T> TypedArm for RecvArm<'_, T> {
-    type Out = Result<T, RecvError>;
-
-    fn take(&mut self) -> Option<Self::Out> {
-        let got = self.got.take()?;
-        Some(got.map(|(_, value)| value))
-    }
-}
-
-impl<T> TypedArm for SendArm<'_, T> {
-    type Out = Result<(), SendError<T>>;
-
-    fn take(&mut self) -> Option<Self::Out> {
-        self.sent.take()
-    }
-}
-
-impl<F: Future> TypedArm for FutureArm<F> {
-    type Out = F::Output;
-
-    fn take(&mut self) -> Option<Self::Out> {
-        self.out.take()
-    }
+/// What came out of the first of several arms, or of a later one.
+#[derive(Debug)]
+pub enum Won<H, R> {
+    /// The first arm has won.
+    This(H),
+    /// Another has.
+    Later(R),
 }
 
 impl Arms for () {
-    type Outs = ();
+    type Out = Infallible;
 
     fn count(&self) -> usize {
         0
     }
 
-    fn arm(&mut self, index: usize) -> &mut dyn Arm {
-        unreachable!("there is no arm {index} more")
+    #[inline]
+    fn has_futures(&self) -> bool {
+        false
     }
 
-    fn visit(&mut self, _base: usize, _f: &mut impl FnMut(usize, &mut dyn Arm)) {}
+    #[inline]
+    fn ready(&self, _base: usize, _f: &mut impl FnMut(usize)) {}
 
-    fn outs(&mut self) {}
+    #[inline]
+    fn try_now(&mut self, _index: usize) -> Option<Infallible> {
+        None
+    }
+
+    unsafe fn poll_future(&mut self, _index: usize, _cx: &mut Context<'_>) -> Option<Infallible> {
+        None
+    }
+
+    fn lock_all(&mut self) {}
+
+    fn unlock_all(&mut self) {}
+
+    unsafe fn enter(&mut self, _claim: &Claim, _base: usize) {}
+
+    fn leave(&mut self, _winner: Option<usize>) -> Option<Infallible> {
+        None
+    }
+
+    fn cancel(&mut self) {}
 }
 
-impl<H: TypedArm, R: Arms> Arms for (H, R) {
-    type Outs = (Option<H::Out>, R::Outs);
+impl InOrder for () {
+    fn after(&self, _last: usize, _base: usize) -> Option<(usize, usize)> {
+        None
+    }
+
+    fn lock(&mut self, _index: usize) {}
+}
+
+impl<H: Arm, R: Arms + InOrder> Arms for (H, R) {
+    type Out = Won<H::Out, R::Out>;
 
     fn count(&self) -> usize {
         1 + self.1.count()
     }
 
-    fn arm(&mut self, index: usize) -> &mut dyn Arm {
+    #[inline]
+    fn has_futures(&self) -> bool {
+        self.0.is_future() || self.1.has_futures()
+    }
+
+    #[inline]
+    fn ready(&self, base: usize, f: &mut impl FnMut(usize)) {
+        if self.0.looks_ready() {
+            f(base);
+        }
+        self.1.ready(base + 1, f);
+    }
+
+    #[inline]
+    fn try_now(&mut self, index: usize) -> Option<Self::Out> {
         match index {
-            0 => &mut self.0,
-            _ => self.1.arm(index - 1),
+            0 => self.0.try_now().map(Won::This),
+            _ => self.1.try_now(index - 1).map(Won::Later),
         }
     }
 
     #[inline]
-    fn visit(&mut self, base: usize, f: &mut impl FnMut(usize, &mut dyn Arm)) {
-        f(base, &mut self.0);
-        self.1.visit(base + 1, f);
+    unsafe fn poll_future(&mut self, index: usize, cx: &mut Context<'_>) -> Option<Self::Out> {
+        match index {
+            // SAFETY: as the caller promises.
+            0 => unsafe { self.0.poll_future(cx) }.map(Won::This),
+            // SAFETY: as the caller promises.
+            _ => unsafe { self.1.poll_future(index - 1, cx) }.map(Won::Later),
+        }
     }
 
-    fn outs(&mut self) -> Self::Outs {
-        (self.0.take(), self.1.outs())
+    fn lock_all(&mut self) {
+        let mut last = 0;
+        while let Some((address, index)) = self.after(last, 0) {
+            self.lock(index);
+            last = address;
+        }
+    }
+
+    #[inline]
+    fn unlock_all(&mut self) {
+        self.0.unlock();
+        self.1.unlock_all();
+    }
+
+    #[inline]
+    unsafe fn enter(&mut self, claim: &Claim, base: usize) {
+        // SAFETY: as the caller promises.
+        unsafe { self.0.enter(claim, base) };
+        // SAFETY: as the caller promises.
+        unsafe { self.1.enter(claim, base + 1) };
+    }
+
+    #[inline]
+    fn leave(&mut self, winner: Option<usize>) -> Option<Self::Out> {
+        let this = self.0.leave(winner == Some(0));
+        let later = self
+            .1
+            .leave(winner.and_then(|winner| winner.checked_sub(1)));
+        this.map(Won::This).or(later.map(Won::Later))
+    }
+
+    #[inline]
+    fn cancel(&mut self) {
+        self.0.cancel();
+        self.1.cancel();
+    }
+}
+
+impl<H: Arm, R: InOrder> InOrder for (H, R) {
+    #[inline]
+    fn after(&self, last: usize, base: usize) -> Option<(usize, usize)> {
+        let this = self.0.address().filter(|&address| address > last);
+        let later = self.1.after(last, base + 1);
+        match (this.map(|address| (address, base)), later) {
+            (Some(this), Some(later)) => Some(this.min(later)),
+            (this, later) => this.or(later),
+        }
+    }
+
+    #[inline]
+    fn lock(&mut self, index: usize) {
+        match index {
+            0 => self.0.lock(),
+            _ => self.1.lock(index - 1),
+        }
     }
 }

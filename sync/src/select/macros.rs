@@ -150,38 +150,38 @@ macro_rules! __select {
 
     (@emit $biased:tt [$({ $name:ident ($arm:expr) ($out:pat) ($body:expr) })+] [$($default:expr)?]) => {{
         // The arms, and with them what they borrow, end with this statement.
-        let $crate::__select!(@nest $($name)+) = match ($($arm,)+) {
+        let won = match ($($arm,)+) {
             ($($name,)+) => {
-                let mut select = ::core::pin::pin!($crate::__private::Select::new(
+                let select = ::core::pin::pin!($crate::__private::Select::new(
                     $crate::__select!(@nest $($name)+),
-                    [$($crate::__select!(@zero $name)),+],
                     $crate::__private::Options {
                         default: $crate::__select!(@is_some $($default)?),
                         biased: $biased,
                     },
                 ));
-                select.as_mut().await;
-                select.outs()
+                select.await
             }
         };
-        $crate::__select!(@run [$({ $name ($out) ($body) })+] [$($default)?])
+        match won {
+            ::core::option::Option::Some(won) => $crate::__select!(@run won [$({ ($out) ($body) })+]),
+            ::core::option::Option::None => $crate::__select!(@default $($default)?),
+        }
     }};
 
     (@nest) => { () };
     (@nest $name:ident $($rest:ident)*) => { ($name, $crate::__select!(@nest $($rest)*)) };
-    (@zero $name:ident) => { 0 };
     (@is_some) => { false };
     (@is_some $default:expr) => { true };
+    (@default $default:expr) => { $default };
+    (@default) => { ::core::unreachable!("a select without a default ends with an arm") };
 
-    (@run [{ $name:ident ($out:pat) ($body:expr) } $($rest:tt)*] $default:tt) => {
-        if let ::core::option::Option::Some(out) = $name {
-            match out {
+    (@run $won:ident [{ ($out:pat) ($body:expr) } $($rest:tt)*]) => {
+        match $won {
+            $crate::__private::Won::This(out) => match out {
                 $out => $body,
-            }
-        } else {
-            $crate::__select!(@run [$($rest)*] $default)
+            },
+            $crate::__private::Won::Later(later) => $crate::__select!(@run later [$($rest)*]),
         }
     };
-    (@run [] [$default:expr]) => { $default };
-    (@run [] []) => { ::core::unreachable!("a select without a default ends with an arm") };
+    (@run $won:ident []) => { match $won {} };
 }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use super::arm::{Arm, FutureArm, Names, RecvArm, SendArm};
-use super::arms::{Arms, TypedArm};
+use super::arms::Arms;
 use super::{Options, Select};
 use crate::chan::{Claim, Receiver, RecvError, SendError, Sender};
 
@@ -30,9 +30,11 @@ use crate::chan::{Claim, Receiver, RecvError, SendError, Sender};
 /// ```
 #[must_use = "a selector does nothing until it selects"]
 pub struct Selector<'a, R> {
-    arms: Boxed<'a, R>,
+    arms: Vec<BoxedArm<'a, R>>,
     biased: bool,
 }
+
+type BoxedArm<'a, R> = Box<dyn Arm<Out = R> + Send + 'a>;
 
 impl<'a, R> Selector<'a, R> {
     /// Makes a selector without arms.
@@ -95,33 +97,28 @@ impl<'a, R> Selector<'a, R> {
     /// As for [`select!`](crate::select!): a select that is dropped has taken nothing.
     #[track_caller]
     pub fn select(self) -> Selecting<'a, R> {
-        let order = vec![0; self.arms.len()];
-        let options = Options {
-            default: false,
-            biased: self.biased,
-        };
         Selecting {
-            select: Box::pin(Select::new(self.arms, order, options)),
+            select: Some(Box::pin(self.with_default(false))),
         }
     }
 
     /// Lets an arm win that is ready now, if there is one.
     #[track_caller]
     pub fn try_select(self) -> Option<R> {
-        let order = vec![0; self.arms.len()];
-        let options = Options {
-            default: true,
-            biased: self.biased,
-        };
-        let mut select = std::pin::pin!(Select::new(self.arms, order, options));
-        let ended = select
-            .as_mut()
-            .poll(&mut Context::from_waker(Waker::noop()));
-        debug_assert!(ended.is_ready(), "a select with a default never waits");
-        select.outs()
+        let select = std::pin::pin!(self.with_default(true));
+        match select.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(out) => out,
+            Poll::Pending => unreachable!("a select with a default never waits"),
+        }
     }
 
-    fn arm<A: TypedArm + Send + 'a>(
+    #[track_caller]
+    fn with_default(self, default: bool) -> Select<Listed<'a, R>> {
+        let biased = self.biased;
+        Select::new(Listed::new(self.arms), Options { default, biased })
+    }
+
+    fn arm<A: Arm + Send + 'a>(
         mut self,
         arm: A,
         then: impl FnOnce(A::Out) -> R + Send + 'a,
@@ -147,21 +144,22 @@ impl<R> fmt::Debug for Selector<'_, R> {
     }
 }
 
-type Boxed<'a, R> = Vec<Box<dyn Mapped<R> + Send + 'a>>;
-
 /// The future of [`Selector::select`].
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct Selecting<'a, R> {
-    select: Pin<Box<Select<Boxed<'a, R>, Vec<u32>>>>,
+    /// None when it has ended.
+    select: Option<Pin<Box<Select<Listed<'a, R>>>>>,
 }
 
 impl<R> Future for Selecting<'_, R> {
     type Output = R;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
-        std::task::ready!(self.select.as_mut().poll(cx));
-        let out = self.select.as_mut().outs();
+        let select = self.select.as_mut();
+        let select = select.expect("a select was polled after its end");
+        let out = std::task::ready!(select.as_mut().poll(cx));
+        self.select = None;
         Poll::Ready(out.expect("a select without a default ends with an arm"))
     }
 }
@@ -172,20 +170,16 @@ struct Then<A, F> {
     then: Option<F>,
 }
 
-/// An arm whose outcome becomes an `R`.
-pub trait Mapped<R>: Arm {
-    /// What came out, if this arm has won.
-    fn mapped(&mut self) -> Option<R>;
-}
-
-impl<A: TypedArm, R, F: FnOnce(A::Out) -> R> Mapped<R> for Then<A, F> {
-    fn mapped(&mut self) -> Option<R> {
-        let out = self.arm.take()?;
+impl<A: Arm, R, F: FnOnce(A::Out) -> R> Then<A, F> {
+    /// The function may be foreign code: no lock is held, and no peer knows of us any more.
+    fn finish(&mut self, out: A::Out) -> Option<R> {
         self.then.take().map(|then| then(out))
     }
 }
 
-impl<A: Arm, F> Arm for Then<A, F> {
+impl<A: Arm, R, F: FnOnce(A::Out) -> R> Arm for Then<A, F> {
+    type Out = R;
+
     fn address(&self) -> Option<usize> {
         self.arm.address()
     }
@@ -198,6 +192,11 @@ impl<A: Arm, F> Arm for Then<A, F> {
         self.arm.looks_ready()
     }
 
+    fn try_now(&mut self) -> Option<R> {
+        let out = self.arm.try_now()?;
+        self.finish(out)
+    }
+
     fn lock(&mut self) {
         self.arm.lock();
     }
@@ -206,44 +205,106 @@ impl<A: Arm, F> Arm for Then<A, F> {
         self.arm.unlock();
     }
 
-    unsafe fn commit(&mut self) -> Option<Option<Waker>> {
-        // SAFETY: as the caller promises.
-        unsafe { self.arm.commit() }
-    }
-
     unsafe fn enter(&mut self, claim: &Claim, index: usize) {
         // SAFETY: as the caller promises.
         unsafe { self.arm.enter(claim, index) }
     }
 
-    fn leave(&mut self, won: bool) {
-        self.arm.leave(won);
+    fn leave(&mut self, won: bool) -> Option<R> {
+        let out = self.arm.leave(won)?;
+        self.finish(out)
     }
 
-    unsafe fn poll_future(&mut self, cx: &mut Context<'_>) -> bool {
+    fn cancel(&mut self) {
+        self.arm.cancel();
+    }
+
+    unsafe fn poll_future(&mut self, cx: &mut Context<'_>) -> Option<R> {
         // SAFETY: as the caller promises; the arm is pinned with us.
-        unsafe { self.arm.poll_future(cx) }
+        let out = unsafe { self.arm.poll_future(cx) }?;
+        self.finish(out)
     }
 }
 
-impl<R> Arms for Boxed<'_, R> {
-    type Outs = Option<R>;
+/// The arms of a [`Selector`].
+struct Listed<'a, R> {
+    arms: Vec<BoxedArm<'a, R>>,
+    /// The address of each channel, and its first arm, in the order of the addresses; made when all locks are first taken.
+    order: Option<Vec<(usize, usize)>>,
+}
+
+impl<'a, R> Listed<'a, R> {
+    fn new(arms: Vec<BoxedArm<'a, R>>) -> Self {
+        Self { arms, order: None }
+    }
+}
+
+fn in_order<R>(arms: &[BoxedArm<'_, R>]) -> Vec<(usize, usize)> {
+    let addresses = arms.iter().enumerate();
+    let mut order: Vec<_> = addresses
+        .filter_map(|(i, arm)| arm.address().map(|address| (address, i)))
+        .collect();
+    order.sort_unstable();
+    order.dedup_by_key(|&mut (address, _)| address);
+    order
+}
+
+impl<R> Arms for Listed<'_, R> {
+    type Out = R;
 
     fn count(&self) -> usize {
-        self.len()
+        self.arms.len()
     }
 
-    fn arm(&mut self, index: usize) -> &mut dyn Arm {
-        &mut *self[index]
+    fn has_futures(&self) -> bool {
+        self.arms.iter().any(|arm| arm.is_future())
     }
 
-    fn visit(&mut self, base: usize, f: &mut impl FnMut(usize, &mut dyn Arm)) {
-        for (i, arm) in self.iter_mut().enumerate() {
-            f(base + i, &mut **arm);
+    fn ready(&self, base: usize, f: &mut impl FnMut(usize)) {
+        for (i, arm) in self.arms.iter().enumerate() {
+            if arm.looks_ready() {
+                f(base + i);
+            }
         }
     }
 
-    fn outs(&mut self) -> Option<R> {
-        self.iter_mut().find_map(|arm| arm.mapped())
+    fn try_now(&mut self, index: usize) -> Option<R> {
+        self.arms[index].try_now()
+    }
+
+    unsafe fn poll_future(&mut self, index: usize, cx: &mut Context<'_>) -> Option<R> {
+        // SAFETY: as the caller promises; what is in a box does not move.
+        unsafe { self.arms[index].poll_future(cx) }
+    }
+
+    fn lock_all(&mut self) {
+        let arms = &mut self.arms;
+        let order = self.order.get_or_insert_with(|| in_order(arms));
+        order.iter().for_each(|&(_, i)| arms[i].lock());
+    }
+
+    fn unlock_all(&mut self) {
+        self.arms.iter_mut().for_each(|arm| arm.unlock());
+    }
+
+    unsafe fn enter(&mut self, claim: &Claim, base: usize) {
+        for (i, arm) in self.arms.iter_mut().enumerate() {
+            // SAFETY: as the caller promises.
+            unsafe { arm.enter(claim, base + i) };
+        }
+    }
+
+    /// The winner is last: its function may panic, and peers must not know of us then.
+    fn leave(&mut self, winner: Option<usize>) -> Option<R> {
+        for (i, arm) in self.arms.iter_mut().enumerate() {
+            if winner != Some(i) {
+                arm.leave(false);
+            }
+        }
+        self.arms[winner?].leave(true)
+    }
+
+    fn cancel(&mut self) {
+        self.arms.iter_mut().for_each(|arm| arm.cancel());
     }
 }

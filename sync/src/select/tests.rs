@@ -1,4 +1,5 @@
 use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -346,6 +347,90 @@ fn a_selector_sends_and_keeps() {
         .send(&sender, 3, |_| 'a')
         .future(async {}, |()| 'b');
     assert_eq!(block_on(out.select()), 'a');
+}
+
+/// The function of an arm runs when the select is in no line any more.
+#[test]
+fn a_function_that_panics_leaves_nobody_in_line() {
+    let (sender, receiver) = unbuffered();
+    let (other, values) = unbuffered();
+    {
+        let selector = Selector::new()
+            .recv(&receiver, |_: Result<u8, _>| -> u8 {
+                panic!("an arm's function")
+            })
+            .recv(&values, |_: Result<u8, _>| 0);
+        let mut select = pin!(selector.select());
+        assert!(poll(select.as_mut()).is_pending());
+        assert_eq!(sender.try_send(1), Ok(()));
+        catch_unwind(AssertUnwindSafe(|| poll(select.as_mut()))).unwrap_err();
+        assert_eq!(other.try_send(2), Err(chan::TrySendError::Full(2)));
+    }
+    assert_eq!(sender.try_send(3), Err(chan::TrySendError::Full(3)));
+}
+
+/// A value that is only hinted at is no reason to give up: the default runs if there is nothing for anybody.
+#[test]
+fn a_default_does_not_run_while_values_are_there() {
+    const VALUES: usize = 3_000;
+    let channels = [bounded(VALUES), bounded(VALUES)];
+    for i in 0..VALUES {
+        channels[i % 2].0.try_send(i).unwrap();
+    }
+    let taken = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                loop {
+                    let more = block_on(async {
+                        select! {
+                            recv(channels[0].1) -> _ => true,
+                            recv(channels[1].1) -> _ => true,
+                            default => false,
+                        }
+                    });
+                    if !more {
+                        break;
+                    }
+                    taken.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    assert_eq!(taken.load(Ordering::Relaxed), VALUES);
+}
+
+#[test]
+fn a_select_polled_again_keeps_its_place_and_its_waker() {
+    let (sender, receiver) = unbuffered();
+    let (_open, other) = unbuffered::<u8>();
+    let count = Arc::new(Count::default());
+    let waker = Waker::from(count.clone());
+    let mut cx = Context::from_waker(&waker);
+    let mut select = pin!(async {
+        select! { recv(receiver) -> value => value, recv(other) -> _ => Ok(0) }
+    });
+    assert!(select.as_mut().poll(&mut cx).is_pending());
+    let owners = Arc::strong_count(&count);
+    let mut later = pin!(receiver.recv());
+    assert!(poll(later.as_mut()).is_pending());
+    assert!(select.as_mut().poll(&mut cx).is_pending());
+    assert_eq!(Arc::strong_count(&count), owners);
+    sender.try_send(5).unwrap();
+    assert!(poll(later.as_mut()).is_pending());
+    assert_eq!(count.0.load(Ordering::SeqCst), 1);
+    assert_eq!(poll(select.as_mut()), Poll::Ready(Ok(5)));
+}
+
+#[test]
+#[should_panic(expected = "polled after its end")]
+fn a_selector_that_has_ended_is_not_polled_again() {
+    let (sender, receiver) = bounded(2);
+    sender.try_send(1).unwrap();
+    sender.try_send(2).unwrap();
+    let mut select = pin!(Selector::new().recv(&receiver, |value| value).select());
+    assert_eq!(poll(select.as_mut()), Poll::Ready(Ok(1)));
+    let _ = poll(select.as_mut());
 }
 
 #[test]
