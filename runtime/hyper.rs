@@ -6,6 +6,8 @@
 //! | [`rt::Timer`] | [`GortTimer`] |
 //! | [`rt::Read`] + [`rt::Write`] | [`GortIo`] for gort's sockets, [`FuturesIo`] for everything that has the traits of `futures-io` |
 //!
+//! The other way round, [`HyperIo`] gives connections that hyper hands out, upgraded ones, the traits of `futures-io`.
+//!
 //! # Examples
 //!
 //! A server that says hello, and a client that listens:
@@ -51,10 +53,11 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use futures_io::{AsyncRead, AsyncWrite};
-use hyper::rt::{self, ReadBufCursor};
+use hyper::rt::{self, ReadBuf, ReadBufCursor};
 use pin_project_lite::pin_project;
 
 use crate::net::TcpStream;
+use crate::net::unix::UnixStream;
 use crate::time;
 
 /// Runs hyper's background work as goroutines of the current runtime.
@@ -127,7 +130,7 @@ impl Future for Sleep {
 
 impl rt::Sleep for Sleep {}
 
-/// A gort socket as hyper's I/O. Reads go straight into hyper's buffer, which nobody fills with zeros first.
+/// A gort socket, TCP's or Unix's, as hyper's I/O. Reads go straight into hyper's buffer, which nobody fills with zeros first.
 #[derive(Debug)]
 pub struct GortIo<T>(T);
 
@@ -148,7 +151,44 @@ impl<T> GortIo<T> {
     }
 }
 
-impl rt::Read for GortIo<TcpStream> {
+/// The sockets that [`GortIo`] takes.
+mod sealed {
+    use super::*;
+
+    /// Reads into memory that need not be initialised.
+    pub trait Socket: AsyncWrite + Unpin {
+        /// When it returns `Ok(n)`, the first `n` bytes of `buf` are initialised.
+        fn poll_read_uninit(
+            &self,
+            cx: &mut Context<'_>,
+            buf: &mut [MaybeUninit<u8>],
+        ) -> Poll<io::Result<usize>>;
+    }
+
+    impl Socket for TcpStream {
+        #[inline]
+        fn poll_read_uninit(
+            &self,
+            cx: &mut Context<'_>,
+            buf: &mut [MaybeUninit<u8>],
+        ) -> Poll<io::Result<usize>> {
+            self.poll_read_uninit(cx, buf)
+        }
+    }
+
+    impl Socket for UnixStream {
+        #[inline]
+        fn poll_read_uninit(
+            &self,
+            cx: &mut Context<'_>,
+            buf: &mut [MaybeUninit<u8>],
+        ) -> Poll<io::Result<usize>> {
+            self.poll_read_uninit(cx, buf)
+        }
+    }
+}
+
+impl<T: sealed::Socket> rt::Read for GortIo<T> {
     #[inline]
     fn poll_read(
         self: Pin<&mut Self>,
@@ -164,7 +204,7 @@ impl rt::Read for GortIo<TcpStream> {
     }
 }
 
-impl rt::Write for GortIo<TcpStream> {
+impl<T: sealed::Socket> rt::Write for GortIo<T> {
     #[inline]
     fn poll_write(
         mut self: Pin<&mut Self>,
@@ -264,5 +304,59 @@ impl<T: AsyncWrite> rt::Write for FuturesIo<T> {
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.project().io.poll_write_vectored(cx, parts)
+    }
+}
+
+/// hyper's I/O, such as an [`Upgraded`](hyper::upgrade::Upgraded) connection, with the traits of `futures-io`.
+#[derive(Debug)]
+pub struct HyperIo<T>(T);
+
+impl<T> HyperIo<T> {
+    /// Wraps `io`.
+    pub fn new(io: T) -> Self {
+        Self(io)
+    }
+
+    /// Gives `io` back.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T: rt::Read + Unpin> AsyncRead for HyperIo<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut buf = ReadBuf::new(buf);
+        ready!(Pin::new(&mut self.0).poll_read(cx, buf.unfilled()))?;
+        Poll::Ready(Ok(buf.filled().len()))
+    }
+}
+
+impl<T: rt::Write + Unpin> AsyncWrite for HyperIo<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, parts)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }

@@ -21,6 +21,8 @@ pub use gort_sync::select;
 pub use handle::{Handle, Runtime};
 pub use panic::PanicPolicy;
 pub use pool::{Unblock, unblock};
+#[cfg(feature = "serve")]
+pub use serve::serve;
 pub use signal::{CtrlC, ctrl_c};
 pub use stop::ShutdownError;
 pub use sysmon::{Stall, StallKind};
@@ -33,6 +35,8 @@ pub mod gc;
 pub mod hyper;
 pub mod net;
 pub mod process;
+#[cfg(feature = "serve")]
+pub mod serve;
 pub mod signal;
 #[cfg(feature = "stacker")]
 pub mod stack;

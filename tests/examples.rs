@@ -97,6 +97,22 @@ fn hello_http_answers_and_stops() {
 }
 
 #[test]
+fn axum_hello_answers_and_stops() {
+    let (server, address) = Example::serve("axum_hello");
+    let mut stream = TcpStream::connect(&address).expect("it listens");
+    let me = stream.local_addr().expect("it is connected");
+    stream
+        .write_all(b"GET /hello/gort HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        .and_then(|()| stream.write_all(b"GET /whoami HTTP/1.0\r\n\r\n"))
+        .expect("it reads");
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).expect("it answers");
+    assert!(answers.contains("\r\n\r\nHello, gort!\n"), "{answers}");
+    assert!(answers.ends_with(&format!("\r\n\r\n{me}\n")), "{answers}");
+    server.interrupt();
+}
+
+#[test]
 fn echo_echoes_and_stops() {
     echoes_and_stops("echo");
 }
@@ -212,6 +228,7 @@ fn gc_lru_remembers_what_it_has_computed() {
 fn a_bad_argument_is_a_clear_error() {
     for (name, argument) in [
         ("hello_http", "nowhere"),
+        ("axum_hello", "nowhere"),
         ("echo", "nowhere"),
         ("chat", "nowhere"),
         ("crawler", "0"),

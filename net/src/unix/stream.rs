@@ -1,6 +1,7 @@
 //! [`UnixStream`].
 
 use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::{SocketAddr, UnixStream as Socket};
@@ -105,6 +106,20 @@ impl UnixStream {
     /// Returns the error of the system.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.io().get_ref().shutdown(how)
+    }
+
+    /// Reads into memory that need not be initialized, as [`TcpStream::poll_read_uninit`](crate::TcpStream::poll_read_uninit) does.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the system.
+    #[inline]
+    pub fn poll_read_uninit(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut [MaybeUninit<u8>],
+    ) -> Poll<io::Result<usize>> {
+        self.0.shared(Direction::Read).read_uninit(cx, buf)
     }
 }
 
