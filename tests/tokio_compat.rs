@@ -6,6 +6,8 @@ use gort::{Builder, Runtime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+mod support;
+
 fn with_tokio() -> Runtime {
     Builder::new()
         .procs(2)
@@ -111,4 +113,50 @@ async fn the_attribute_enables_it() {
     tokio::time::sleep(Duration::from_millis(1)).await;
     let goroutine = gort::go(async { tokio::runtime::Handle::try_current().is_ok() });
     assert!(goroutine.await.expect("no panic"));
+}
+
+/// Needs tokio where there is none.
+async fn need_tokio() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+/// Runs one test of this program in a child, and returns what it wrote.
+fn errors_of(test: &str) -> String {
+    let output = support::child(test).output().expect("it starts");
+    String::from_utf8(output.stderr).expect("it writes UTF-8")
+}
+
+/// Whether the way out was named.
+fn explains(errors: &str) -> bool {
+    [
+        "`tokio-compat`",
+        "`Builder::enable_tokio`",
+        "`#[gort::main(tokio)]`",
+    ]
+    .iter()
+    .all(|way| errors.contains(way))
+}
+
+#[test]
+fn a_goroutine_that_misses_tokio_is_told_what_to_do() {
+    if support::is_child() {
+        let rt = Builder::new().procs(1).build().expect("it starts");
+        let joined = rt.block_on(async { gort::go(need_tokio()).await });
+        assert!(joined.expect_err("there is no tokio").is_panic());
+        return;
+    }
+    let errors = errors_of("a_goroutine_that_misses_tokio_is_told_what_to_do");
+    assert!(explains(&errors), "{errors}");
+    // Beside whose panic it was.
+    let place = format!("(spawned at {}", file!());
+    assert!(errors.contains(&place), "{errors}");
+}
+
+#[gort::test]
+async fn a_function_that_misses_tokio_is_told_what_to_do() {
+    if support::is_child() {
+        return need_tokio().await;
+    }
+    let errors = errors_of("a_function_that_misses_tokio_is_told_what_to_do");
+    assert!(explains(&errors), "{errors}");
 }
