@@ -35,6 +35,8 @@ pub mod gc;
 pub mod hyper;
 pub mod net;
 pub mod process;
+#[cfg(feature = "quinn")]
+pub mod quinn;
 #[cfg(feature = "serve")]
 pub mod serve;
 pub mod signal;
