@@ -24,10 +24,11 @@
 //! [`Trace`], or [`collections`].
 
 pub use gort_gc::{
-    Collect, Edge, External, FieldInfo, Gc, GraphFormat, Guard, Mutex, MutexGuard, Object,
-    OnceCell, Report, Root, RwLock, RwLockReadGuard, RwLockWriteGuard, Slot, Static, Stats, Tracer,
-    TypeInfo, TypeStats, Weak, WeakRoot, collect, collect_async, collections, dump_graph, guide,
-    heap_profile, hooks, pin, set_gc_percent, set_memory_limit, set_report_hook, stats, with,
+    AllocError, Branded, Collect, Edge, External, FieldInfo, Gc, GraphFormat, Guard, Mutex,
+    MutexGuard, Object, OnceCell, Pointee, Report, Root, RwLock, RwLockReadGuard, RwLockWriteGuard,
+    Slot, Static, Stats, Tagged, TaggedEdge, Tracer, TypeInfo, TypeStats, Weak, WeakRoot, collect,
+    collect_async, collections, dump_graph, guide, heap_profile, hooks, pin, set_gc_percent,
+    set_memory_limit, set_report_hook, stats, with,
 };
 
 #[doc(hidden)]

@@ -27,7 +27,7 @@ mod space;
 
 use std::{error, fmt, io};
 
-pub(crate) use block::{Block, Shape};
+pub(crate) use block::{Block, SHARED, Shape};
 pub(crate) use cache::{Cache, Place};
 pub(crate) use space::{Space, Tally, drop_condemned};
 
@@ -56,14 +56,20 @@ impl error::Error for AllocError {
 }
 
 /// Takes a slot for an object that has blocks of its own. They are the caller's until [`settle`].
-pub(crate) fn take_large(vtable: &'static VTable) -> Result<Place, AllocError> {
-    Space::of(vtable).take_new().map(Place::in_block)
+pub(crate) fn take_large(vtable: &'static VTable, shape: Shape) -> Result<Place, AllocError> {
+    Space::of(vtable).take_new(shape).map(Place::in_block)
 }
 
 /// Gives the blocks of a large object to the heap, when the object has been written and coloured.
 pub(crate) fn settle(place: &Place) {
     let block = Block::of(place.object);
     block.space().give_back(block);
+}
+
+/// Makes a slot free that was to become an object. Blocks of its own are still the caller's until [`settle`].
+pub(crate) fn abandon(place: &Place) {
+    let block = Block::of(place.object);
+    block.free(block.slot_of(place.object));
 }
 
 /// Returns memory to the system, but for about `keep` bytes of what is free.

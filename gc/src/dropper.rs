@@ -14,6 +14,14 @@ use crate::local::lock;
 use crate::object::ObjectRef;
 use crate::sweep;
 
+/// Calls a destructor. If it panics, that is reported by the panic hook, and all.
+pub(crate) fn drop_quietly(drop: impl FnOnce()) {
+    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(drop)) {
+        // Its destructor might panic as well.
+        std::mem::forget(payload);
+    }
+}
+
 /// Hands over blocks with condemned objects.
 pub(crate) fn drop_all(blocks: Vec<Block>) {
     static DROPPER: Mutex<Option<Sender<Vec<Block>>>> = Mutex::new(None);
@@ -38,9 +46,5 @@ fn drop_object(value: NonNull<()>) {
     // SAFETY: condemned, and not freed before this returns.
     let object = unsafe { ObjectRef::of(value) };
     // SAFETY: nobody can reach the object, and a condemned one is dropped once.
-    let drop = AssertUnwindSafe(|| unsafe { object.drop_value() });
-    if let Err(payload) = panic::catch_unwind(drop) {
-        // Its destructor might panic as well.
-        std::mem::forget(payload);
-    }
+    drop_quietly(|| unsafe { object.drop_value() });
 }

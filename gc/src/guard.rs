@@ -9,7 +9,7 @@ use crate::arena::{self, AllocError, Place};
 use crate::defer::Deferred;
 use crate::local::{Local, lock};
 use crate::object::{ObjectRef, Promoted};
-use crate::phase::mark_color;
+use crate::phase::{Color, mark_color};
 use crate::seeded::bug;
 use crate::trace::{Object, Trace};
 use crate::tracer::Tracer;
@@ -131,27 +131,39 @@ impl Guard {
     /// The slot has been taken for this type, and `T` is `Send` and `Sync`, under every brand.
     #[inline]
     unsafe fn write<'g, T: Trace<'g>>(&'g self, place: &Place, value: T) -> Gc<'g, T> {
-        let word = self.local.word();
-        if T::NEEDS_TRACE && word.shades_initial() && !bug("no shading of what a new object holds")
-        {
-            self.shade(&value);
+        self.shade_initial(std::slice::from_ref(&value));
+        // SAFETY: the slot is ours, and made for values of this type.
+        unsafe { place.object.cast::<T>().write(value) };
+        place.set_color(self.color_of_new());
+        if Promoted::<T>::VTABLE.shape.is_large() {
+            arena::settle(place);
         }
-        let color = if bug("black objects in ARM") && word.shades_new() {
+        // SAFETY: the object has been allocated under this guard: it is black, or not before its snapshot.
+        unsafe { Gc::of(place.object) }
+    }
+
+    /// Shades what a new object will hold, if it has to be.
+    #[inline]
+    pub(crate) fn shade_initial<'g, T: Trace<'g>>(&self, values: &[T]) {
+        if T::NEEDS_TRACE
+            && self.local.word().shades_initial()
+            && !bug("no shading of what a new object holds")
+        {
+            values.iter().for_each(|value| self.shade(value));
+        }
+    }
+
+    /// The colour of a new object.
+    #[inline]
+    pub(crate) fn color_of_new(&self) -> Color {
+        let word = self.local.word();
+        if bug("black objects in ARM") && word.shades_new() {
             word.mark_color()
         } else if bug("white objects after the snapshot") {
             mark_color(word.cycle() - 1)
         } else {
             word.alloc_color()
-        };
-        let object = place.object.cast::<T>();
-        // SAFETY: the slot is ours, and made for values of this type.
-        unsafe { object.write(value) };
-        place.set_color(color);
-        if Promoted::<T>::VTABLE.shape.is_large() {
-            arena::settle(place);
         }
-        // SAFETY: the object has been allocated under this guard: it is black, or not before its snapshot.
-        unsafe { Gc::of(object) }
     }
 
     /// Ends the pin and begins another, so that the collector need not wait for this guard any longer.
@@ -230,9 +242,13 @@ impl Guard {
 
     /// The barrier of a change of `old` to `new`.
     #[inline]
-    pub(crate) fn barrier(&self, old: impl FnOnce() -> Option<ObjectRef>, new: Option<ObjectRef>) {
+    pub(crate) fn barrier(
+        &self,
+        old: impl FnOnce() -> Option<ObjectRef>,
+        new: impl FnOnce() -> Option<ObjectRef>,
+    ) {
         if self.local.word().shades_old() {
-            self.barrier_slow(old(), new);
+            self.barrier_slow(old(), new());
         }
     }
 
@@ -252,7 +268,7 @@ impl Guard {
 }
 
 #[cold]
-fn out_of_memory(error: &AllocError) -> ! {
+pub(crate) fn out_of_memory(error: &AllocError) -> ! {
     eprintln!("gort-gc: {error}");
     std::process::abort()
 }

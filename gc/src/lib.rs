@@ -34,7 +34,7 @@
 //! |---|---|---|
 //! | [`Guard`] | proof that the thread is pinned | for a few operations: [`with`], [`pin`] |
 //! | [`Gc`] | a pointer to an object; `Copy` | as long as the guard |
-//! | [`Edge`] | an atomic field of an object that points to another | in an object |
+//! | [`Edge`], [`TaggedEdge`] | an atomic field of an object that points to another | in an object |
 //! | [`Root`] | keeps an object alive, without a guard | anywhere |
 //! | [`Weak`], [`WeakRoot`] | lead to an object and do not keep it alive | in an object; anywhere |
 //! | [`Mutex`], [`RwLock`], [`OnceCell`] | make containers of std with pointers changeable | in an object |
@@ -70,6 +70,7 @@ mod collector;
 mod control;
 mod defer;
 mod dropper;
+mod edge;
 mod epoch;
 mod fence;
 mod gc;
@@ -79,6 +80,7 @@ mod lock;
 mod object;
 mod pacer;
 mod phase;
+mod pointee;
 mod report;
 mod root;
 mod seeded;
@@ -86,6 +88,7 @@ mod settings;
 mod sight;
 #[cfg(test)]
 mod simulator;
+mod slice;
 mod slot;
 mod sweep;
 mod trace;
@@ -94,11 +97,13 @@ mod weak;
 
 pub use arena::AllocError;
 pub use control::{Collect, Stats, collect, collect_async, stats};
-pub use gc::{Edge, Gc};
+pub use edge::{Edge, Tagged, TaggedEdge};
+pub use gc::Gc;
 pub use gort_gc_derive::Trace;
 pub use guard::{Guard, pin, with};
 pub use lock::{Mutex, MutexGuard, OnceCell, RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use pacer::External;
+pub use pointee::{Branded, Pointee};
 pub use report::{Report, set_report_hook};
 pub use root::Root;
 pub use settings::{set_gc_percent, set_memory_limit};

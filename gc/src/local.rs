@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::arena::{self, AllocError, Cache, Place};
+use crate::arena::{self, AllocError, Cache, Place, Shape};
 use crate::defer::Deferred;
 use crate::epoch::{Epoch, State};
 use crate::fence;
@@ -195,7 +195,7 @@ impl Local {
 
     /// Gives the record to the next thread.
     fn release(&self) {
-        self.cache.flush();
+        self.flush();
         // A destructor that runs after this gets another record, for the time of its guards.
         CURRENT.set(None);
         // Release: publishes the cells to the Acquire in `acquire`.
@@ -297,12 +297,27 @@ impl Local {
     #[cold]
     fn place_slow(&self, vtable: &'static VTable) -> Result<Place, AllocError> {
         if vtable.shape.is_large() {
-            self.count_allocation(vtable.size());
-            return arena::take_large(vtable);
+            return self.place_large(vtable, vtable.shape);
         }
         let slots = self.cache.refill(vtable)?;
-        self.count_allocation(slots * vtable.size());
+        self.count_allocation(slots * vtable.shape.slot);
         Ok(self.cache.take(vtable).expect("it has been refilled"))
+    }
+
+    /// Takes blocks for a large object of a type, whose shape may be another for each.
+    #[cold]
+    pub(crate) fn place_large(
+        &self,
+        vtable: &'static VTable,
+        shape: Shape,
+    ) -> Result<Place, AllocError> {
+        self.count_allocation(shape.slot);
+        arena::take_large(vtable, shape)
+    }
+
+    /// Gives the blocks that the owner allocates from to whoever needs one.
+    pub(crate) fn flush(&self) {
+        self.cache.flush();
     }
 
     /// Counts what is allocated.
@@ -413,7 +428,7 @@ impl Local {
 
     /// Gives back a record of the simulator.
     pub(crate) fn end_of_simulator(&self) {
-        self.cache.flush();
+        self.flush();
         // Release: as in `release`.
         self.in_use.store(false, Ordering::Release);
     }

@@ -14,21 +14,26 @@ use crate::trace::{Trace, TypeInfo};
 use crate::tracer::Tracer;
 
 /// What the collector knows of a type. The alignment spreads vtables over the caches of the threads.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 #[repr(align(128))]
 pub(crate) struct VTable {
     /// That of the type under the brand `'static`.
     pub(crate) type_id: fn() -> TypeId,
     pub(crate) type_name: fn() -> &'static str,
+    /// That of the value, or of an element of a slice.
     pub(crate) value: Layout,
     pub(crate) shape: Shape,
     pub(crate) needs_drop: bool,
     pub(crate) needs_trace: bool,
     pub(crate) info: TypeInfo,
-    trace: unsafe fn(NonNull<()>, &mut Tracer<'_>),
-    trace_field: unsafe fn(NonNull<()>, usize, &mut Tracer<'_>),
-    drop: unsafe fn(NonNull<()>),
+    /// The bytes of the value.
+    pub(crate) size: unsafe fn(NonNull<()>) -> usize,
+    pub(crate) trace: unsafe fn(NonNull<()>, &mut Tracer<'_>),
+    pub(crate) trace_field: unsafe fn(NonNull<()>, usize, &mut Tracer<'_>),
+    pub(crate) drop: unsafe fn(NonNull<()>),
 }
+
+const _: () = assert!(size_of::<VTable>() == align_of::<VTable>());
 
 /// A pointer to a live object, as the collector sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,10 +54,15 @@ impl<'g, T: Trace<'g>> Promoted<'g, T> {
         needs_drop: std::mem::needs_drop::<T>(),
         needs_trace: T::NEEDS_TRACE,
         info: T::INFO,
+        size: size::<T>,
         trace: trace::<T>,
         trace_field: trace_field::<T>,
         drop: drop::<T>,
     };
+}
+
+unsafe fn size<T>(_: NonNull<()>) -> usize {
+    size_of::<T>()
 }
 
 unsafe fn trace<'g, T: Trace<'g>>(value: NonNull<()>, tracer: &mut Tracer<'_>) {
@@ -81,7 +91,7 @@ impl ObjectRef {
         Self(value)
     }
 
-    /// Returns the address of the value, which is how the program knows the object.
+    /// Returns the address, which is how the program knows the object.
     #[inline]
     pub(crate) fn value(self) -> NonNull<()> {
         self.0
@@ -117,6 +127,17 @@ impl ObjectRef {
         byte.store(color, Ordering::Relaxed);
     }
 
+    /// The bytes of the value.
+    pub(crate) fn size(self) -> usize {
+        // SAFETY: the object is live, and the function is that of its type.
+        unsafe { (self.vtable().size)(self.value()) }
+    }
+
+    /// The bytes that the object takes.
+    pub(crate) fn bytes(self) -> usize {
+        self.block().slot_bytes()
+    }
+
     /// Hands the pointers in the value to `tracer`.
     pub(crate) fn trace(self, tracer: &mut Tracer<'_>) {
         // SAFETY: the object is live, and the function is that of its type.
@@ -137,12 +158,5 @@ impl ObjectRef {
     pub(crate) unsafe fn drop_value(self) {
         // SAFETY: the caller vouches for it.
         unsafe { (self.vtable().drop)(self.value()) };
-    }
-}
-
-impl VTable {
-    /// The bytes that an object takes.
-    pub(crate) fn size(&self) -> usize {
-        self.shape.slot
     }
 }

@@ -33,11 +33,19 @@ pub(crate) enum Phase {
 /// What a colour byte says: 1 and 2 are those of objects, and the others those of slots without one.
 pub(crate) type Color = u8;
 
+/// Tells whether there is an object in a slot of this colour.
+pub(crate) const fn is_object(color: Color) -> bool {
+    matches!(color, 1 | 2)
+}
+
 /// The colour of a slot that may be used for a new object.
 pub(crate) const FREE: Color = 0;
 
 /// The colour of a slot with a value that nobody can reach, and that has to be dropped yet.
 pub(crate) const CONDEMNED: Color = 3;
+
+/// The colour of a slot that somebody is filling, while foreign code runs that may do anything.
+pub(crate) const TAKEN: Color = 4;
 
 impl Word {
     /// No word. It is before all others.

@@ -33,6 +33,7 @@ use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use crate::local::{Local, lock};
 use crate::object::ObjectRef;
+use crate::pointee::Branded;
 use crate::seeded::bug;
 use crate::{Gc, Guard, Trace, WeakRoot, pin};
 
@@ -80,7 +81,7 @@ static BLOCKS: Mutex<Blocks> = Mutex::new(Blocks {
 
 /// A handle that keeps an object in the heap alive, without a guard.
 ///
-/// `F` is the type of the object with the brand `'static`: `Root<Node<'static>>`. A root can be kept anywhere, sent to other
+/// `F` is the type of the object with the brand `'static`: `Root<Node<'static>>`, `Root<[u8]>`. A root can be kept anywhere, sent to other
 /// threads, and held across an `.await`; [`get`](Root::get) gives the object under a guard. Clones are independent roots,
 /// with no counter between them.
 ///
@@ -95,23 +96,23 @@ static BLOCKS: Mutex<Blocks> = Mutex::new(Blocks {
 /// let seven = with(|g| g.alloc(7).root(g));
 /// std::thread::spawn(move || with(|g| assert_eq!(*seven.get(g), 7))).join().unwrap();
 /// ```
-pub struct Root<F> {
+pub struct Root<F: ?Sized> {
     object: ObjectRef,
     slot: SlotRef,
     _object: PhantomData<F>,
 }
 
 // SAFETY: it gives shared references to the object on any thread, and any thread may be the last to hold it.
-unsafe impl<F: Send + Sync> Send for Root<F> {}
+unsafe impl<F: ?Sized + Send + Sync> Send for Root<F> {}
 // SAFETY: as for `Send`.
-unsafe impl<F: Send + Sync> Sync for Root<F> {}
+unsafe impl<F: ?Sized + Send + Sync> Sync for Root<F> {}
 
-impl<F> Root<F> {
+impl<F: ?Sized> Root<F> {
     /// Makes a root of an object that `g` protects, whose type is `F` under another brand.
     #[inline]
     pub(crate) fn of(object: ObjectRef, g: &Guard) -> Self {
         if !bug("no shading of new roots") {
-            g.barrier(|| None, Some(object));
+            g.barrier(|| None, || Some(object));
         }
         let slot = SlotRef::take(g.local());
         // Release: publishes the object to the Acquire in `for_each`.
@@ -153,12 +154,14 @@ impl<F: Trace<'static>> Root<F> {
         let object = unsafe { g.alloc_unchecked(value) };
         Self::of(object.object(), &g)
     }
+}
 
+impl<F: ?Sized + Branded<'static>> Root<F> {
     /// Returns the object under a guard.
     pub fn get<'g>(&self, _g: &'g Guard) -> Gc<'g, F::At<'g>> {
         // SAFETY: the guard is pinned while the object is rooted, and a root that is dropped later shades it. Its type is `F`
         // under another brand.
-        unsafe { Gc::of(self.object.value().cast()) }
+        unsafe { Gc::of(self.object.value()) }
     }
 
     /// Makes a handle that does not keep the object alive.
@@ -176,25 +179,25 @@ impl<F: Trace<'static>> Root<F> {
     }
 }
 
-impl<F> Clone for Root<F> {
+impl<F: ?Sized> Clone for Root<F> {
     #[inline]
     fn clone(&self) -> Self {
         Self::of(self.object, &pin())
     }
 }
 
-impl<F> Drop for Root<F> {
+impl<F: ?Sized> Drop for Root<F> {
     #[inline]
     fn drop(&mut self) {
         let g = pin();
         if !bug("no shading of dropped roots") {
-            g.barrier(|| Some(self.object), None);
+            g.barrier(|| Some(self.object), || None);
         }
         self.slot.give_back(g.local());
     }
 }
 
-impl<F> fmt::Debug for Root<F> {
+impl<F: ?Sized> fmt::Debug for Root<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The object may hold what leads back here, and takes a guard.
         f.debug_tuple("Root").field(&self.object.value()).finish()

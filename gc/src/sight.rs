@@ -23,7 +23,7 @@ pub struct TypeStats {
     pub objects: usize,
     /// Their bytes, without what they own outside the heap.
     pub bytes: usize,
-    /// The size of one value.
+    /// The size of one value; for slices that of one element.
     pub size: usize,
     /// Its alignment.
     pub align: usize,
@@ -70,7 +70,7 @@ pub fn heap_profile() -> Vec<TypeStats> {
             info: vtable.info,
         });
         stats.objects += 1;
-        stats.bytes += vtable.size();
+        stats.bytes += object.bytes();
     });
     let mut types: Vec<TypeStats> = types.into_values().collect();
     types.sort_by_key(|stats| std::cmp::Reverse(stats.bytes));
@@ -200,7 +200,7 @@ impl Node {
         Self {
             address: address(object),
             type_name: (vtable.type_name)(),
-            size: vtable.value.size(),
+            size: object.size(),
             edges,
         }
     }

@@ -34,6 +34,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use crate::local::{Local, lock};
 use crate::object::ObjectRef;
 use crate::phase::{Color, Phase};
+use crate::pointee::Branded;
 use crate::{Gc, Guard, Root, Trace, Tracer};
 
 /// Cells whose target was alive when the last cycle ended.
@@ -50,12 +51,12 @@ pub(crate) enum Closing {
 
 /// An object with the address of another, or null if that is dead. The type parameter is that of the other.
 #[repr(transparent)]
-struct Target<'g, T> {
+struct Target<'g, T: ?Sized> {
     value: AtomicPtr<()>,
     _target: PhantomData<(&'g (), T)>,
 }
 
-impl<T> Target<'_, T> {
+impl<T: ?Sized> Target<'_, T> {
     /// The target, or `None` if it is dead. `Err` if that is not decided yet.
     fn try_upgrade(&self, g: &Guard) -> Result<Option<ObjectRef>, Undecided> {
         let local = g.local();
@@ -101,7 +102,7 @@ unsafe fn target_of(cell: &AtomicPtr<()>) -> Option<ObjectRef> {
 }
 
 // SAFETY: `At` replaces the brand in both places; the collector knows how to treat the address.
-unsafe impl<'g, T: Trace<'g>> Trace<'g> for Target<'g, T> {
+unsafe impl<'g, T: ?Sized + Branded<'g>> Trace<'g> for Target<'g, T> {
     type At<'h> = Target<'h, T::At<'h>>;
     const NEEDS_TRACE: bool = false;
 
@@ -155,9 +156,9 @@ pub(crate) fn clear_dead(mark: Color) {
 ///     assert_eq!(child.parent.upgrade(g).unwrap().as_ref(), "Ada");
 /// });
 /// ```
-pub struct Weak<'g, T>(Gc<'g, Target<'g, T>>);
+pub struct Weak<'g, T: ?Sized>(Gc<'g, Target<'g, T>>);
 
-impl<'g, T: Trace<'g>> Weak<'g, T> {
+impl<'g, T: ?Sized + Branded<'g>> Weak<'g, T> {
     pub(crate) fn new(target: Gc<'g, T>, g: &'g Guard) -> Self {
         let value = AtomicPtr::new(target.object().value().as_ptr());
         let cell = Target {
@@ -177,7 +178,7 @@ impl<'g, T: Trace<'g>> Weak<'g, T> {
     pub fn upgrade(self, g: &'g Guard) -> Option<Gc<'g, T>> {
         let object = self.0.upgrade(g)?;
         // SAFETY: the guard is borrowed for `'g`, and the object is alive and shaded if the pin has to. It is of this type.
-        Some(unsafe { Gc::of(object.value().cast()) })
+        Some(unsafe { Gc::of(object.value()) })
     }
 
     /// Makes a weak pointer that can be kept without a guard.
@@ -187,15 +188,15 @@ impl<'g, T: Trace<'g>> Weak<'g, T> {
     }
 }
 
-impl<T> Copy for Weak<'_, T> {}
+impl<T: ?Sized> Copy for Weak<'_, T> {}
 
-impl<T> Clone for Weak<'_, T> {
+impl<T: ?Sized> Clone for Weak<'_, T> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<T> fmt::Debug for Weak<'_, T> {
+impl<T: ?Sized> fmt::Debug for Weak<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // To see the object takes a guard.
         f.debug_tuple("Weak").field(&Gc::addr(self.0)).finish()
@@ -203,7 +204,7 @@ impl<T> fmt::Debug for Weak<'_, T> {
 }
 
 // SAFETY: `At` replaces the brand in both places; the cell is handed over; the pointer never changes.
-unsafe impl<'g, T: Trace<'g>> Trace<'g> for Weak<'g, T> {
+unsafe impl<'g, T: ?Sized + Branded<'g>> Trace<'g> for Weak<'g, T> {
     type At<'h> = Weak<'h, T::At<'h>>;
 
     #[inline]
@@ -227,9 +228,9 @@ unsafe impl<'g, T: Trace<'g>> Trace<'g> for Weak<'g, T> {
 /// collect();
 /// with(|g| assert!(weak.upgrade(g).is_none()));
 /// ```
-pub struct WeakRoot<F>(Root<Target<'static, F>>);
+pub struct WeakRoot<F: ?Sized>(Root<Target<'static, F>>);
 
-impl<F: Trace<'static>> WeakRoot<F> {
+impl<F: ?Sized + Branded<'static>> WeakRoot<F> {
     /// Makes a root of a weak pointer to an `F` under another brand.
     pub(crate) fn of<'g>(weak: Weak<'g, F::At<'g>>, g: &Guard) -> Self {
         Self(Root::of(weak.0.object(), g))
@@ -241,7 +242,7 @@ impl<F: Trace<'static>> WeakRoot<F> {
         let cell = self.0.get(g);
         let object = cell.upgrade(g)?;
         // SAFETY: as in `Weak::upgrade`. Its type is `F` under another brand.
-        Some(unsafe { Gc::of(object.value().cast()) })
+        Some(unsafe { Gc::of(object.value()) })
     }
 
     /// The object between this and the target.
@@ -258,17 +259,17 @@ impl<F: Trace<'static>> WeakRoot<F> {
     ) -> Result<Option<Gc<'g, F::At<'g>>>, Undecided> {
         let object = self.0.get(g).try_upgrade(g)?;
         // SAFETY: as in `upgrade`.
-        Ok(object.map(|object| unsafe { Gc::of(object.value().cast()) }))
+        Ok(object.map(|object| unsafe { Gc::of(object.value()) }))
     }
 }
 
-impl<F> Clone for WeakRoot<F> {
+impl<F: ?Sized> Clone for WeakRoot<F> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
 }
 
-impl<F> fmt::Debug for WeakRoot<F> {
+impl<F: ?Sized> fmt::Debug for WeakRoot<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // To see the object takes a guard.
         f.debug_tuple("WeakRoot").field(&self.0).finish()

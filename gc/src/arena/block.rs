@@ -15,7 +15,8 @@
 //! |---|---|
 //! | the first part of the header | written when the block is taken from the pool, constant until it is given back |
 //! | `index`, `state`, `dropping` | under the lock of the space |
-//! | a colour, from FREE to a live one | the thread that owns the block |
+//! | a colour, from FREE to a live one or TAKEN | the thread that owns the block |
+//! | a colour, from TAKEN to a live one or FREE | the thread that has taken the slot |
 //! | a colour, from white to black | anybody who marks |
 //! | a colour, from white to FREE or CONDEMNED | who sweeps, under the lock of the space |
 //! | a colour, from CONDEMNED to FREE | the dropper |
@@ -31,7 +32,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use super::poison;
 use super::space::Space;
 use crate::object::VTable;
-use crate::phase::{CONDEMNED, Color, FREE};
+use crate::phase::{CONDEMNED, Color, FREE, TAKEN, is_object};
 
 /// The size and alignment of a block. Thin air, between Go's 8 KiB and mimalloc's 64 KiB.
 pub(crate) const BLOCK: usize = 16 << 10;
@@ -53,9 +54,14 @@ pub(crate) struct Shape {
     start: u32,
     /// `2^32 / slot`, rounded up: dividing an offset by `slot` is a multiplication and a shift.
     magic: u32,
-    /// More than 1 for large objects only.
-    pub(super) blocks: usize,
 }
+
+/// How many slots of a slice may share a block; their sizes are about 16, 24, 32, 40, 48, 64 and so on in steps of a quarter
+/// of the last power of two, and as large as possible at the end.
+pub(crate) const SHARED: [u32; 32] = [
+    960, 652, 494, 398, 333, 251, 201, 168, 144, 126, 101, 84, 72, 63, 50, 42, 36, 31, 25, 21, 18,
+    15, 12, 10, 9, 8, 7, 6, 5, 4, 3, 2,
+];
 
 impl Shape {
     pub(crate) const fn of(value: Layout) -> Self {
@@ -78,9 +84,38 @@ impl Shape {
             slot,
             slots: slots as u32,
             start: start as u32,
-            magic: (1_u64 << 32).div_ceil(slot as u64) as u32,
-            blocks: (start + slots * slot).div_ceil(BLOCK),
+            magic: magic(slot),
         }
+    }
+
+    /// The largest slots of which so many share a block, of size 0 if there is no room for them.
+    pub(crate) const fn shared(slots: u32, align: usize) -> Self {
+        assert!(
+            align <= MAX_ALIGN,
+            "an alignment of more than 4096 is not supported"
+        );
+        let align = at_least(align, GRANULE);
+        let start = start(slots as usize, align);
+        let slot = (BLOCK - start) / slots as usize / align * align;
+        Self {
+            slot,
+            slots,
+            start: start as u32,
+            magic: magic(at_least(slot, GRANULE)),
+        }
+    }
+
+    /// Stands for that of a large object that has its own.
+    pub(crate) const LARGE: Self = Self {
+        slot: 0,
+        slots: 1,
+        start: 0,
+        magic: 0,
+    };
+
+    /// How many blocks are needed; more than 1 for large objects only.
+    pub(super) const fn blocks(&self) -> usize {
+        (self.start as usize + self.slots as usize * self.slot).div_ceil(BLOCK)
     }
 
     /// Tells whether an object has blocks of its own.
@@ -88,6 +123,10 @@ impl Shape {
     pub(crate) const fn is_large(&self) -> bool {
         self.slots == 1
     }
+}
+
+const fn magic(slot: usize) -> u32 {
+    (1_u64 << 32).div_ceil(slot as u64) as u32
 }
 
 const fn at_least(a: usize, b: usize) -> usize {
@@ -104,6 +143,8 @@ const fn start(slots: usize, align: usize) -> usize {
 struct Header {
     vtable: &'static VTable,
     space: &'static Space,
+    /// From one slot to the next.
+    slot: usize,
     slots: u32,
     start: u32,
     magic: u32,
@@ -150,9 +191,9 @@ impl Block {
     ///
     /// # Safety
     ///
-    /// The memory is aligned to `BLOCK`, as large as the shape of the type says, and the caller's.
-    pub(super) unsafe fn format(memory: NonNull<u8>, space: &'static Space) -> Self {
-        let shape = space.vtable().shape;
+    /// The memory is aligned to `BLOCK`, as large as the shape says, and the caller's. The shape is that of the type, or of one
+    /// object if those of the type are large.
+    pub(super) unsafe fn format(memory: NonNull<u8>, space: &'static Space, shape: Shape) -> Self {
         let (slots, start) = (shape.slots as usize, shape.start as usize);
         // SAFETY: the memory is as large as that.
         unsafe { poison::clear(memory, start) };
@@ -168,6 +209,7 @@ impl Block {
         let header = Header {
             vtable: space.vtable(),
             space,
+            slot: shape.slot,
             slots: shape.slots,
             start: shape.start,
             magic: shape.magic,
@@ -218,6 +260,17 @@ impl Block {
         self.header().slots as usize
     }
 
+    /// The bytes from one slot to the next.
+    pub(crate) fn slot_bytes(self) -> usize {
+        self.header().slot
+    }
+
+    /// How many adjacent blocks this is.
+    pub(super) fn blocks(self) -> usize {
+        let header = self.header();
+        (header.start as usize + self.slots() * header.slot).div_ceil(BLOCK)
+    }
+
     /// The number of the slot of an object in this block.
     #[inline]
     pub(crate) fn slot_of(self, object: NonNull<()>) -> usize {
@@ -245,7 +298,7 @@ impl Block {
     #[inline]
     pub(crate) fn object(self, slot: usize) -> NonNull<()> {
         let header = self.header();
-        let offset = header.start as usize + slot * header.vtable.shape.slot;
+        let offset = header.start as usize + slot * header.slot;
         // SAFETY: the slot is in the block, or the run of blocks.
         unsafe { self.memory().add(offset) }.cast()
     }
@@ -276,7 +329,7 @@ impl Block {
             match color.load(Ordering::Relaxed) {
                 c if c == live => found.live += 1,
                 FREE => found.free += 1,
-                CONDEMNED => {}
+                CONDEMNED | TAKEN => {}
                 _ => {
                     found.dead += 1;
                     if needs_drop {
@@ -293,8 +346,8 @@ impl Block {
     }
 
     /// Makes a slot free.
-    fn free(self, slot: usize) {
-        let bytes = self.vtable().shape.slot;
+    pub(super) fn free(self, slot: usize) {
+        let bytes = self.slot_bytes();
         // SAFETY: the slot holds no object any more, and is nobody's until its colour says so.
         unsafe { poison::set(self.object(slot).cast(), bytes) };
         // Release: pairs with the Acquire in `free_from`.
@@ -328,7 +381,7 @@ impl Block {
         for slot in 0..self.slots() {
             // Acquire: pairs with the Release in `Place::set_color`, after which the object is initialised.
             let color = self.color(slot).load(Ordering::Acquire);
-            if color != FREE && color != CONDEMNED {
+            if is_object(color) {
                 visit(self.object(slot));
             }
         }
@@ -391,8 +444,8 @@ mod tests {
                 let (slots, start) = (shape.slots as usize, shape.start as usize);
                 assert!(shape.slot >= size && start >= HEADER + slots);
                 assert_eq!((shape.slot % align, start % align), (0, 0));
-                assert!(start + slots * shape.slot <= shape.blocks * BLOCK);
-                assert!(shape.is_large() || shape.blocks == 1);
+                assert!(start + slots * shape.slot <= shape.blocks() * BLOCK);
+                assert!(shape.is_large() || shape.blocks() == 1);
                 let offsets = (0..slots).map(|slot| slot * shape.slot);
                 for (slot, offset) in offsets.enumerate() {
                     let product = offset as u64 * u64::from(shape.magic);
@@ -407,7 +460,7 @@ mod tests {
         assert_eq!(shape(16, 8).slots, (16_384 - 64) / 17);
         assert_eq!(shape(48, 8).slots, (16_384 - 64) / 49);
         assert_eq!(shape(0, 1).slot, 8);
-        assert_eq!(shape(8_200, 8).blocks, 1);
-        assert_eq!(shape(1 << 20, 8).blocks, 65);
+        assert_eq!(shape(8_200, 8).blocks(), 1);
+        assert_eq!(shape(1 << 20, 8).blocks(), 65);
     }
 }

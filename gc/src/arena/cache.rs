@@ -41,7 +41,7 @@ impl Place {
     pub(super) fn in_block(block: Block) -> Self {
         let (object, color) = (block.object(0), block.color_ptr(0));
         // SAFETY: the slot is free, and ours.
-        unsafe { poison::take(object.cast(), block.vtable().shape.slot) };
+        unsafe { poison::take(object.cast(), block.slot_bytes()) };
         Self { object, color }
     }
 }

@@ -31,7 +31,7 @@ use std::ptr::NonNull;
 use std::sync::Mutex;
 
 use super::AllocError;
-use super::block::{Block, State};
+use super::block::{Block, Shape, State};
 use super::pool;
 use crate::local::lock;
 use crate::object::VTable;
@@ -80,15 +80,15 @@ impl std::ops::AddAssign for Tally {
     }
 }
 
-/// All spaces, by the type under the brand `'static`: a vtable may have several addresses.
-static SPACES: Mutex<BTreeMap<TypeId, &'static Space>> = Mutex::new(BTreeMap::new());
+/// All spaces, by the type under the brand `'static`, and the size of a slot: a vtable may have several addresses.
+static SPACES: Mutex<BTreeMap<(TypeId, usize), &'static Space>> = Mutex::new(BTreeMap::new());
 
 impl Space {
     /// The space of a type.
     pub(super) fn of(vtable: &'static VTable) -> &'static Space {
         let mut spaces = lock(&SPACES);
         spaces
-            .entry((vtable.type_id)())
+            .entry(((vtable.type_id)(), vtable.shape.slot))
             .or_insert_with(|| Box::leak(Box::new(Self::new(vtable))))
     }
 
@@ -125,14 +125,14 @@ impl Space {
             return Ok(block);
         }
         drop(blocks);
-        self.take_new()
+        self.take_new(self.vtable.shape)
     }
 
     /// Gives the caller a block that nobody has used.
-    pub(super) fn take_new(&'static self) -> Result<Block, AllocError> {
-        let memory = pool::take(self.vtable.shape.blocks)?;
+    pub(super) fn take_new(&'static self, shape: Shape) -> Result<Block, AllocError> {
+        let memory = pool::take(shape.blocks())?;
         // SAFETY: as many blocks as the shape says, and ours.
-        let block = unsafe { Block::format(memory, self) };
+        let block = unsafe { Block::format(memory, self, shape) };
         lock(&self.blocks).insert(block);
         Ok(block)
     }
@@ -142,8 +142,8 @@ impl Space {
         let mut blocks = lock(&self.blocks);
         debug_assert_eq!(block.state(), State::Owned);
         block.set_state(State::Full);
-        // One that has not been swept yet will be looked at then.
-        if block.index() < blocks.swept && block.count_free() > 0 {
+        // One that has not been swept yet will be looked at then. If it is one slot, and that is free, the next sweep finds it.
+        if block.index() < blocks.swept && block.slots() > 1 && block.count_free() > 0 {
             blocks.insert_partial(block);
         }
     }
@@ -170,7 +170,7 @@ impl Space {
         };
         blocks.swept += 1;
         let found = block.sweep(blocks.live);
-        let slot = self.vtable.shape.slot;
+        let slot = block.slot_bytes();
         blocks.tally += Tally {
             live_objects: found.live,
             live_bytes: found.live * slot,
@@ -256,7 +256,7 @@ impl Blocks {
         if let Some(moved) = self.all.get(self.swept) {
             moved.set_index(self.swept);
         }
-        let blocks = block.vtable().shape.blocks;
+        let blocks = block.blocks();
         // SAFETY: the block is in no list any more, and there is no object in it.
         unsafe { pool::give_back(block.memory(), blocks) };
     }
