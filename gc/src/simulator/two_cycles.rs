@@ -1,11 +1,12 @@
 //! A race within an operation: a store stops between its barrier and its change, while one who marks goes on into the next
 //! cycle.
 
-use super::{Node, Pointer, alone, finish, finish_sweep};
+use super::node::{Bag, Node, node};
+use super::{alone, finish, finish_sweep};
 use crate::collector::{Cycle, Step};
 use crate::local::Local;
 use crate::seeded::with_bug;
-use crate::{Edge, Guard, Mutex, Root, Static, pin, with};
+use crate::{Root, pin, with};
 
 /// Steps until all is marked.
 fn mark(cycle: &mut Cycle) {
@@ -27,20 +28,9 @@ fn mark(cycle: &mut Cycle) {
 fn a_late_pin_takes_a_mark_back() -> bool {
     let locals: [_; 3] = std::array::from_fn(|_| Local::of_simulator());
     let [late, storing, reading] = locals;
-    let node = |g: &'static Guard, edges| -> Pointer {
-        let locked = Mutex::default();
-        let bulk = Static([0; 200]);
-        g.alloc(Node {
-            edges,
-            locked,
-            bulk,
-        })
-    };
     let root: Root<Node<'static>> = with(|g| {
-        // SAFETY: what is made of it is only used before the guard ends.
-        let g: &'static Guard = unsafe { &*std::ptr::from_ref(g) };
-        let target = node(g, [Edge::null(), Edge::null()]);
-        node(g, [Edge::from(target), Edge::from(target)]).root(g)
+        let target = node(g, None, &[], Bag::default());
+        node(g, None, &[Some(target); 2], Bag::default()).root(g)
     });
     let mut cycle = Cycle::new();
     mark(&mut cycle);
