@@ -1,7 +1,7 @@
 //! Edges with tags, and what they are for: Harris's list, in safe code, while the collector runs all the time.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use gort_gc::{Gc, Guard, Root, Tagged, TaggedEdge, Trace, collect, with};
 
@@ -192,12 +192,11 @@ fn a_list_of_tagged_edges_loses_and_doubles_nothing() {
     let set: Root<Set<'static>> = Root::new(|_| Set {
         first: TaggedEdge::null(),
     });
-    let (ended, cycles) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let ended = AtomicBool::new(false);
     let more = std::thread::scope(|s| {
         let collecting = s.spawn(|| {
             while !ended.load(Ordering::Relaxed) {
                 collect();
-                cycles.fetch_add(1, Ordering::Relaxed);
             }
         });
         let changing: Vec<_> = (1..=3)
@@ -220,5 +219,4 @@ fn a_list_of_tagged_edges_loses_and_doubles_nothing() {
     assert!(KEYS.map(|key| sum(&key)).all(|sum| sum == 0 || sum == 1));
     let expected: Vec<u64> = KEYS.filter(|key| sum(key) == 1).collect();
     assert_eq!(with(|g| set.get(g).keys(g)), expected);
-    assert!(cycles.into_inner() > 0);
 }
