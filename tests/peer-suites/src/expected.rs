@@ -20,7 +20,12 @@ pub(crate) struct Suite {
     pub(crate) timed: BTreeSet<String>,
     /// The examples that do not end by themselves.
     pub(crate) endless: BTreeSet<String>,
+    /// The examples that are not even built, with the reasons; and [`DOCTESTS`].
+    pub(crate) left: BTreeMap<String, String>,
 }
+
+/// All doctests of a suite, where they are left out.
+pub(crate) const DOCTESTS: &str = "doctests";
 
 /// How many of each there are.
 #[derive(Debug, PartialEq, Eq)]
@@ -66,6 +71,7 @@ impl Expected {
                     skips: BTreeMap::new(),
                     timed: BTreeSet::new(),
                     endless: BTreeSet::new(),
+                    left: BTreeMap::new(),
                 }),
                 ["skip", name, test, _, ..] => {
                     let reason = words[3..].join(" ");
@@ -76,6 +82,10 @@ impl Expected {
                 }
                 ["endless", name, example] => {
                     last(&mut suites, name).endless.insert(example.into());
+                }
+                ["leave", name, example, _, ..] => {
+                    let reason = words[3..].join(" ");
+                    last(&mut suites, name).left.insert(example.into(), reason);
                 }
                 _ => panic!("expected.txt: {line}"),
             }

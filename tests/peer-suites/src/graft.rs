@@ -34,7 +34,7 @@ pub(crate) fn graft(suite: &Suite) -> Option<Grafted> {
     // The tests of another version must not stay behind; the lock is made anew.
     let _ = fs::remove_dir_all(&workspace);
     for folder in FOLDERS {
-        copy(&source.join(folder), &workspace.join(folder));
+        copy(suite, &source.join(folder), &workspace.join(folder));
     }
     // Cargo wants something to build, even where there are only doctests.
     write(&workspace.join("src/lib.rs"), "");
@@ -42,7 +42,7 @@ pub(crate) fn graft(suite: &Suite) -> Option<Grafted> {
     let stand_in = Package::of(suite);
     write(
         &workspace.join("Cargo.toml"),
-        &grafted(suite, &stand_in, &manifest),
+        &grafted(suite, &stand_in, &code(&workspace), &manifest),
     );
     lock(&workspace)?;
     let features = features(&manifest, &stand_in);
@@ -160,7 +160,7 @@ impl Package {
 }
 
 /// The published manifest, with what takes its place under the crate's name.
-fn grafted(suite: &Suite, stand_in: &Package, manifest: &str) -> String {
+fn grafted(suite: &Suite, stand_in: &Package, code: &str, manifest: &str) -> String {
     let edition = manifest
         .lines()
         .find(|line| line.starts_with("edition"))
@@ -172,19 +172,9 @@ fn grafted(suite: &Suite, stand_in: &Package, manifest: &str) -> String {
         stand_in.name,
         stand_in.place(suite),
     );
-    // What cargo publishes is regular: one section per target and dependency.
-    let mut kept = false;
-    for line in manifest.lines() {
-        if line.starts_with('[') {
-            kept = ["[[test]]", "[[example]]", "[[bench]]"].contains(&line)
-                || line.starts_with("[dependencies.")
-                || line.starts_with("[dev-dependencies.")
-                || line.starts_with("[target.");
-        }
-        // The features are the crate's, and gort has everything always.
-        if kept && !line.starts_with("required-features") {
-            text.push_str(line);
-            text.push('\n');
+    for section in sections(manifest) {
+        if is_kept(suite, code, &section) {
+            text.push_str(&section);
         }
     }
     // Their other dependencies may need the originals too.
@@ -192,7 +182,58 @@ fn grafted(suite: &Suite, stand_in: &Package, manifest: &str) -> String {
     text
 }
 
-fn copy(from: &Path, to: &Path) {
+/// The sections of a manifest, with their headings. What cargo publishes is regular: one section per target and dependency.
+fn sections(manifest: &str) -> Vec<String> {
+    let mut sections = vec![String::new()];
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            sections.push(String::new());
+        }
+        // The features are the crate's, and gort has everything always.
+        if !line.starts_with("required-features") {
+            let last = sections.last_mut().expect("one at least");
+            last.push_str(line);
+            last.push('\n');
+        }
+    }
+    sections
+}
+
+/// Whether a section is needed for `code`.
+fn is_kept(suite: &Suite, code: &str, section: &str) -> bool {
+    let heading = section.lines().next().unwrap_or_default();
+    if let Some((_, name)) = heading.split_once("dev-dependencies.") {
+        let krate = name.trim_end_matches(']').replace('-', "_");
+        // Where something is left out, so is what it alone needs.
+        return suite.left.is_empty() || code.contains(&format!("{krate}::"));
+    }
+    if heading == "[[example]]" {
+        let name = compat::value(section, "name");
+        return name.is_none_or(|name| !suite.left.contains_key(name));
+    }
+    ["[[test]]", "[[bench]]"].contains(&heading)
+        || heading.starts_with("[dependencies.")
+        || heading.starts_with("[target.")
+}
+
+/// The code that is copied, for a look at what it uses.
+fn code(workspace: &Path) -> String {
+    let folders = FOLDERS.iter().map(|folder| workspace.join(folder));
+    folders
+        .filter_map(|folder| fs::read_dir(folder).ok())
+        .flatten()
+        .map(|entry| entry.expect("it can be read").path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "rs"))
+        .map(|path| read(&path))
+        .collect()
+}
+
+fn is_left(suite: &Suite, path: &Path) -> bool {
+    let stem = path.file_stem().and_then(|stem| stem.to_str());
+    stem.is_some_and(|stem| suite.left.contains_key(stem))
+}
+
+fn copy(suite: &Suite, from: &Path, to: &Path) {
     let Ok(entries) = fs::read_dir(from) else {
         return;
     };
@@ -200,9 +241,13 @@ fn copy(from: &Path, to: &Path) {
         let from = entry.expect("it can be read").path();
         let to = to.join(from.file_name().expect("an entry has a name"));
         if from.is_dir() {
-            copy(&from, &to);
-        } else {
-            write(&to, &read(&from));
+            copy(suite, &from, &to);
+        } else if !is_left(suite, &from) {
+            // Not all of it is text.
+            let folder = to.parent().expect("in a folder");
+            fs::create_dir_all(folder)
+                .and_then(|()| fs::copy(&from, &to))
+                .unwrap_or_else(|error| panic!("{}: {error}", to.display()));
         }
     }
 }

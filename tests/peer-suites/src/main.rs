@@ -18,6 +18,7 @@ mod expected;
 mod graft;
 mod patched;
 mod run;
+mod talk;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -63,8 +64,8 @@ fn suite_outcomes(suite: &Suite, quick: bool) -> Option<Found> {
     let built = graft::graft(suite)?;
     Some(Found {
         tests: run::tests(&built, &suite.timed)?,
-        doctests: run::doctests(&built)?,
-        examples: run::examples(&built, &suite.endless),
+        doctests: run::doctests(&built, suite)?,
+        examples: run::examples(&built, suite),
         benches: match quick {
             true => Vec::new(),
             false => run::benches(&built),
@@ -136,6 +137,7 @@ impl Total {
     ) {
         for (name, outcome) in outcomes {
             match (outcome, skips.contains_key(name)) {
+                (Outcome::Skipped, _) => self.skipped += 1,
                 (Outcome::Passed, false) => self.passed += 1,
                 (Outcome::Failed, true) => self.skipped += 1,
                 (Outcome::Failed, false) => {

@@ -7,13 +7,17 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use crate::expected::{DOCTESTS, Suite};
 use crate::graft::Grafted;
+use crate::talk::Talk;
 
 /// What became of a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Passed,
     Failed,
+    /// It was not run.
+    Skipped,
 }
 
 type Outcomes = Vec<(String, Outcome)>;
@@ -90,7 +94,14 @@ fn passes_alone(suite: &Grafted, name: &str) -> bool {
 }
 
 /// Runs the doctests of the published source, with gort under the crate's name.
-pub(crate) fn doctests(suite: &Grafted) -> Option<Outcomes> {
+pub(crate) fn doctests(grafted: &Grafted, suite: &Suite) -> Option<Outcomes> {
+    match suite.left.contains_key(DOCTESTS) {
+        true => Some(vec![(DOCTESTS.to_owned(), Outcome::Skipped)]),
+        false => run_doctests(grafted),
+    }
+}
+
+fn run_doctests(suite: &Grafted) -> Option<Outcomes> {
     let build = ["build", "--tests", "--message-format=json"];
     let messages = cargo(&suite.workspace, &build)?;
     let manifest = fs::read_to_string(suite.workspace.join("Cargo.toml")).expect("we wrote it");
@@ -156,19 +167,31 @@ fn libraries(messages: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Runs each example to its end; those that have none are only built.
-pub(crate) fn examples(suite: &Grafted, endless: &BTreeSet<String>) -> Outcomes {
-    files(&suite.workspace.join("examples"))
-        .map(|name| {
-            let action = if endless.contains(&name) {
-                "build"
-            } else {
-                "run"
-            };
-            let done = cargo(&suite.workspace, &[action, "--example", &name]).is_some();
-            (name, Outcome::from(done))
-        })
-        .collect()
+/// Runs each example to its end. Those that have none are only built, and with those that want to be talked to there is a talk.
+pub(crate) fn examples(grafted: &Grafted, suite: &Suite) -> Outcomes {
+    let left = suite.left.keys().filter(|name| *name != DOCTESTS);
+    let left = left.map(|name| (name.clone(), Outcome::Skipped));
+    let kept = files(&grafted.workspace.join("examples"));
+    kept.map(|name| {
+        let outcome = example(grafted, suite, &name);
+        (name, outcome)
+    })
+    .chain(left)
+    .collect()
+}
+
+fn example(grafted: &Grafted, suite: &Suite, name: &str) -> Outcome {
+    let do_with = |action: &str, name: &str| {
+        cargo(&grafted.workspace, &[action, "--example", name]).is_some()
+    };
+    match Talk::with(&suite.name, name) {
+        Some(talk) if talk.programs.iter().all(|name| do_with("build", name)) => {
+            talk.hold(&build_folder(&grafted.workspace).join("debug/examples"))
+        }
+        Some(_) => Outcome::Failed,
+        None if suite.endless.contains(name) => Outcome::from(do_with("build", name)),
+        None => Outcome::from(do_with("run", name)),
+    }
 }
 
 /// Builds each benchmark.
