@@ -22,6 +22,7 @@ use gort::{JoinHandle, go};
 use http_body_util::{BodyExt, Empty};
 use hyper::StatusCode;
 use hyper::body::Bytes;
+use hyper::client::conn::http2;
 
 /// Longer than anything here takes.
 const GUARD: Duration = Duration::from_secs(60);
@@ -133,7 +134,7 @@ async fn a_service_speaks_http_2_to_who_begins_with_it() {
     }
     let addr = serve(Router::new().route("/", get(version))).await;
     let stream = GortIo::new(connect(addr).await);
-    let shaken = hyper::client::conn::http2::handshake(GortExecutor::new(), stream).await;
+    let shaken = http2::handshake(GortExecutor::new(), stream).await;
     let (mut client, connection) = shaken.expect("it speaks HTTP/2");
     go(connection);
     for _ in 0..3 {
@@ -277,6 +278,46 @@ async fn a_stopped_server_answers_what_was_asked_and_nothing_else() {
     slow.go_on.notify_one();
     let answer = busy.await.expect("no panic");
     assert!(answer.ends_with("slow"), "{answer}");
+    let ended = timeout(GUARD, server).await.expect("it ends in time");
+    ended.expect("no panic").expect("no error");
+    let _ = std::fs::remove_file(path);
+}
+
+#[gort::test]
+async fn a_stopped_server_answers_over_http_2_too() {
+    let path = path("stopped-2");
+    let listener = UnixListener::bind(&path).expect("a path of its own");
+    let slow = Slow::default();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = gort::serve(listener, slow.router()).with_graceful_shutdown(async {
+        let _ = stopped.await;
+    });
+    let server = go(server);
+
+    let stream = UnixStream::connect(&path).await.expect("it listens");
+    let shaken = http2::handshake(GortExecutor::new(), GortIo::new(stream)).await;
+    let (mut client, connection) = shaken.expect("it speaks HTTP/2");
+    go(connection);
+    let request = Request::get("http://localhost/slow").body(Empty::<Bytes>::new());
+    let answer = go(client.send_request(request.expect("it is valid")));
+    slow.asked.notified().await;
+
+    drop(stop);
+    let late = async {
+        // Until it has heard that no more is served.
+        loop {
+            let request = Request::get("http://localhost/").body(Empty::<Bytes>::new());
+            let request = client.send_request(request.expect("it is valid"));
+            if request.await.is_err() {
+                break;
+            }
+        }
+    };
+    timeout(GUARD, late).await.expect("it hears of it");
+    slow.go_on.notify_one();
+    let answer = answer.await.expect("no panic").expect("it answers");
+    let body = answer.into_body().collect().await.expect("it ends");
+    assert_eq!(body.to_bytes(), "slow");
     let ended = timeout(GUARD, server).await.expect("it ends in time");
     ended.expect("no panic").expect("no error");
     let _ = std::fs::remove_file(path);
