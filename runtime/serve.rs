@@ -85,8 +85,8 @@ pub struct Peer<A>(pub A);
 /// Serves HTTP on the connections of a listener, until the future is dropped or [told to stop](Serve::with_graceful_shutdown).
 ///
 /// The service is cloned for each connection and each request, as axum's and tower's are made for; what the clones share must be behind an
-/// `Arc`. Each connection is a goroutine of the runtime that polls the future, and is told as spawned where this was called; so is each request of
-/// HTTP/2. A handler that panics ends its connection (of HTTP/2: its request), and no other. Requests have the extension [`Peer`].
+/// `Arc`. Each connection is a goroutine of the runtime that polls the future, known as spawned where this was called; each request of HTTP/2 is
+/// another. A handler that panics ends its connection (of HTTP/2: its request), and no other. Requests have the extension [`Peer`].
 ///
 /// Connections to TCP listeners send at once what there is (`TCP_NODELAY`). One that brings no request within 30 seconds is closed, the first or any
 /// later one; HTTP/2 ends it only for want of the first. A connection that was upgraded belongs to the handler that asked for it.
