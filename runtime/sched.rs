@@ -108,8 +108,11 @@ impl Here<'_> {
     #[cold]
     fn look_at_lease(self) {
         if self.m().lease.take(Flag::Slice) {
-            // The slot's chain has had its slice; the ring is next.
-            self.local().streak.set(SLOT_STREAK);
+            // If it was the slot's chain that has had its slice, the ring is next; if not, what waits in the slot must not be passed
+            // over for it: the ring may hold nothing but the goroutine that has just yielded.
+            if self.local().streak.get() != 0 {
+                self.local().streak.set(SLOT_STREAK);
+            }
         }
         match self.m().lease.acknowledge() {
             Acknowledged::StillHeld(held) => {
