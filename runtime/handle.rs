@@ -87,6 +87,7 @@ impl Runtime {
         }
         gort_net::set_wait_hook(task::note_io_wait);
         gort_sync::set_wait_hook(task::note_sync_wait);
+        gort_sync::set_yield_hook(task::must_yield);
         gort_sync::set_timers(&Lent);
         gort_net::set_yield_hook(task::must_yield);
         gort_net::set_blocking_hook(|job| pool::unblock(job).detach());

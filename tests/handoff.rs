@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use futures_lite::AsyncReadExt;
 use gort::net::TcpListener;
+use gort::sync::chan;
 use gort::{Builder, Runtime, StallKind, task, time};
 use support::{progress, run, within_patience};
 
@@ -541,5 +542,61 @@ fn sockets_go_on_inside_a_poll_that_has_used_up_its_slice() {
             gort::block_on(progress());
         });
         rt.block_on(nested).expect("no panic");
+    });
+}
+
+/// In a local runtime there is no other thread to run the others.
+#[test]
+fn what_is_always_ready_starves_nobody() {
+    async fn hog_channel(enough: impl Fn() -> bool) {
+        let (sender, receiver) = chan::bounded(1);
+        sender.send(()).await.expect("it is open");
+        while !enough() {
+            receiver.recv().await.expect("it is open");
+            sender.send(()).await.expect("it is open");
+        }
+    }
+    async fn hog_select(enough: impl Fn() -> bool) {
+        let (sender, receiver) = chan::bounded(1);
+        while !enough() {
+            gort::select! {
+                send(sender, ()) -> sent => sent.expect("it is open"),
+                recv(receiver) -> received => received.expect("it is open"),
+            }
+        }
+    }
+    async fn hog_lock(enough: impl Fn() -> bool) {
+        let lock = gort::sync::Mutex::new(());
+        while !enough() {
+            drop(lock.lock().await);
+        }
+    }
+    async fn hog_politely(enough: impl Fn() -> bool) {
+        while !enough() {
+            if task::should_yield() {
+                task::yield_now().await;
+            }
+        }
+    }
+    within_patience(|| {
+        let rt = Builder::new().local().on_stall(|_| {}).build();
+        let rt = rt.expect("a runtime");
+        rt.block_on(async {
+            for which in 0..4 {
+                let ran = Arc::new(AtomicBool::new(false));
+                let seen = ran.clone();
+                let enough = move || seen.load(Ordering::SeqCst);
+                let hog = gort::go(async move {
+                    gort::spawn(async move { ran.store(true, Ordering::SeqCst) }).detach();
+                    match which {
+                        0 => hog_channel(enough).await,
+                        1 => hog_select(enough).await,
+                        2 => hog_lock(enough).await,
+                        _ => hog_politely(enough).await,
+                    }
+                });
+                hog.await.expect("no panic");
+            }
+        });
     });
 }

@@ -79,6 +79,8 @@ struct Survey {
     surges: usize,
     /// Some M holds a P that is one too many.
     surplus: bool,
+    /// Some goroutine has used up its time slice.
+    slices: bool,
     /// Goroutines found behind orphans.
     rescued: Vec<Runnable>,
     /// Wakers found behind others.
@@ -142,6 +144,7 @@ impl Round {
         let late = std::mem::take(&mut self.late) || is_late(since);
         let mut found = false;
         let mut rests = true;
+        let mut slices = false;
         self.uneven = false;
         let mut surveys = Vec::with_capacity(runtimes.len());
         for rt in runtimes {
@@ -149,8 +152,13 @@ impl Round {
             rests &= !survey.moves && survey.orphans == 0;
             found |= !survey.stuck.is_empty() || survey.young_orphans || survey.surplus;
             self.uneven |= survey.polls && rt.idle.idle_ps() > 0;
+            slices |= survey.slices;
             evacuate(rt, &mut survey);
             surveys.push(survey);
+        }
+        if !late {
+            // Channels and locks ask only while somebody's time is up: they are too fast to ask always.
+            gort_sync::ask_yield_hook(slices);
         }
         found |= self.watch_reactor(runtimes);
         run_overdue();
@@ -354,6 +362,7 @@ fn look_at(rt: &Shared, m: &Arc<M>, now: u64, late: bool, survey: &mut Survey) {
     let us = now.saturating_sub(watch.since.load(Ordering::Relaxed));
     if us >= SLICE_US {
         m.lease.raise(Flag::Slice);
+        survey.slices = true;
     }
     if m.lease.is_revoked() {
         survey.young_orphans |= us < OLD_ORPHAN_US;

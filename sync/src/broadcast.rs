@@ -43,7 +43,7 @@ use gort_primitives::sync::{Arc, Mutex, MutexGuard};
 use pin_project_lite::pin_project;
 
 use crate::Notify;
-use crate::hook::{Site, WaitKind};
+use crate::hook::{Site, WaitKind, must_yield};
 use crate::locks::block::block_on;
 use crate::until::Until;
 
@@ -281,6 +281,9 @@ impl<T: Clone> Future for Recv<'_, T> {
     type Output = Result<T, RecvError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if must_yield(cx) {
+            return Poll::Pending;
+        }
         let this = self.project();
         let (shared, next) = (*this.shared, this.next);
         let poll = this.until.poll_until(cx, || shared.lock().read(next));

@@ -1,10 +1,12 @@
-//! The wait-site hook: tells a scheduler what a future is about to wait for, and where it was created.
+//! What a scheduler hears of, and is asked: what a future is about to wait for and where it was created, and whether one that
+//! need not wait had better let others run.
 
 use std::future::{self, Future};
 use std::panic::Location;
 use std::pin::pin;
 use std::sync::OnceLock;
-use std::task::Poll;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 
 /// What a future of this crate waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -76,6 +78,51 @@ static HOOK: OnceLock<WaitHook> = OnceLock::new();
 /// then. The location is where the operation was called. While no hook is set, a wait costs one load.
 pub fn set_wait_hook(hook: WaitHook) -> bool {
     HOOK.set(hook).is_ok()
+}
+
+/// A function that says whether the code that runs on this thread had better let others run.
+pub type YieldHook = fn() -> bool;
+
+static YIELD_HOOK: OnceLock<YieldHook> = OnceLock::new();
+
+/// Whether the hook is asked.
+static ASKS: AtomicBool = AtomicBool::new(false);
+
+/// Sets the function that says whether to yield, once; returns whether it was set. It is asked while [`ask_yield_hook`] says so.
+///
+/// It runs on the polling thread, inside the poll, with no lock of this crate held for it. If it says true the operation wakes
+/// its task and returns `Pending` before it has done anything: a task whose channels are never empty, or whose lock is always
+/// free, cannot keep its thread for ever. So it must not say true for ever: the operation asks again when it is polled again.
+///
+/// Who asks: receives, sends and streams of channels, `broadcast`'s receives, a select without a default, and `Mutex`, `RwLock`
+/// and `Semaphore`. What never waits (`try_*`) never asks.
+pub fn set_yield_hook(hook: YieldHook) -> bool {
+    YIELD_HOOK.set(hook).is_ok()
+}
+
+/// Sets whether the operations of this process ask the function of [`set_yield_hook`]; at first they do not.
+///
+/// For a scheduler that knows when the time of somebody is up, so that all others pay for one load.
+pub fn ask_yield_hook(ask: bool) {
+    // Relaxed, here and below: sooner or later it is seen, and it orders nothing.
+    if ASKS.load(Ordering::Relaxed) != ask {
+        ASKS.store(ask, Ordering::Relaxed);
+    }
+}
+
+/// Whether to return `Pending` so that others run; the task has been woken then. Asked by who is in no queue yet.
+#[inline]
+pub(crate) fn must_yield(cx: &Context<'_>) -> bool {
+    ASKS.load(Ordering::Relaxed) && asked(cx)
+}
+
+#[cold]
+fn asked(cx: &Context<'_>) -> bool {
+    let yields = YIELD_HOOK.get().is_some_and(|hook| hook());
+    if yields {
+        cx.waker().wake_by_ref();
+    }
+    yields
 }
 
 /// Where an operation was called.

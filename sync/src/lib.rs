@@ -27,7 +27,7 @@ mod until;
 pub mod watch;
 
 pub use context::{AfterFunc, Cancel, Cause, Context, ContextError, Done, Run};
-pub use hook::{WaitHook, WaitKind, set_wait_hook};
+pub use hook::{WaitHook, WaitKind, YieldHook, ask_yield_hook, set_wait_hook, set_yield_hook};
 pub use latch::{Latch, Wait};
 pub use locks::{
     Acquire, AcquireOwned, Barrier, BarrierWait, BarrierWaitResult, Closed, Cond, CondWait, Lazy,

@@ -34,7 +34,7 @@ pub use arms::{Arms, Won};
 pub use selector::{Selecting, Selector};
 
 use crate::chan::Claim;
-use crate::hook::{Site, WaitKind};
+use crate::hook::{Site, WaitKind, must_yield};
 
 /// The future behind [`select!`](crate::select!). It ends with what came out of the arm that won, or with its default.
 #[must_use = "futures do nothing unless polled"]
@@ -86,6 +86,8 @@ impl<A: Arms> Select<A> {
             if out.is_some() {
                 return Poll::Ready(out);
             }
+        } else if !self.options.default && must_yield(cx) {
+            return Poll::Pending;
         }
         let out = match self.options.biased {
             true => self.try_in_turn(cx),

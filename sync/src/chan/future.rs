@@ -42,6 +42,10 @@ impl<'a, T> Send<'a, T> {
 }
 
 impl<T> Send<'_, T> {
+    pub(super) fn chan(&self) -> &Chan<T> {
+        self.chan
+    }
+
     /// Gives up; returns the value unless it was taken.
     pub(super) fn cancel(&mut self) -> Result<(), T> {
         let in_line = self.key.take().and_then(|key| self.chan.cancel_send(key));
@@ -53,6 +57,10 @@ impl<T> Send<'_, T> {
 }
 
 impl<T> Recv<'_, T> {
+    pub(super) fn chan(&self) -> &Chan<T> {
+        self.chan
+    }
+
     /// Gives up; what it was handed goes back.
     pub(super) fn cancel(&mut self) {
         if let Some(key) = self.key.take() {

@@ -13,6 +13,7 @@ use gort_primitives::sync::{Mutex, MutexGuard};
 use super::error::{RecvError, SendError, TryRecvError, TrySendError};
 use super::queue::{Queue, Who};
 use super::state::{Hint, State, Ticketed};
+use crate::hook::must_yield;
 use crate::locks::wait::WakeBatch;
 
 pub(crate) struct Chan<T> {
@@ -188,6 +189,9 @@ impl<T> Chan<T> {
 
     fn recv_now(&self) -> Result<T, TryRecvError> {
         let mut state = self.lock();
+        if let Some(value) = state.take_alone() {
+            return Ok(value);
+        }
         let taken = state.take(self.capacity);
         let closed = state.closed;
         drop(state);
@@ -235,6 +239,9 @@ impl<T> Chan<T> {
             // A value that nobody took was refused by `close`.
             return Poll::Ready(left.item.map_or(Ok(()), |value| Err(SendError(value))));
         }
+        if must_yield(cx) {
+            return Poll::Pending;
+        }
         let first = value.take().expect("a send was polled after its end");
         match self.try_send(first) {
             Ok(()) => Poll::Ready(Ok(())),
@@ -280,6 +287,9 @@ impl<T> Chan<T> {
             let left = state.receiving.leave(at);
             drop(state);
             return Poll::Ready(left.item.map(|(_, value)| value).ok_or(RecvError));
+        }
+        if must_yield(cx) {
+            return Poll::Pending;
         }
         match self.try_recv() {
             Ok(value) => Poll::Ready(Ok(value)),

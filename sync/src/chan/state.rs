@@ -66,29 +66,36 @@ impl<T> State<T> {
         self.tickets
     }
 
-    /// Takes the oldest value, and tells whom to wake after the lock.
+    /// Takes the oldest value, if no other value and no sender is concerned.
     #[inline]
-    pub(crate) fn take(&mut self, capacity: usize) -> Option<(Ticketed<T>, Option<Waker>)> {
-        if self.returned.is_empty()
-            && let Some(value) = self.buffer.pop_front()
-        {
-            let taken = (self.ticket(), value);
-            let woken = match self.sending.is_empty() {
-                true => None,
-                false => self.fill(capacity),
-            };
-            if self.buffer.is_empty() && self.buffer.capacity() > KEPT {
-                self.buffer = VecDeque::new();
-            }
-            return Some((taken, woken));
+    pub(super) fn take_alone(&mut self) -> Option<T> {
+        if !self.returned.is_empty() || !self.sending.is_empty() {
+            return None;
         }
-        self.take_elsewhere(capacity)
+        let value = self.buffer.pop_front()?;
+        self.tickets += 1;
+        self.shrink();
+        Some(value)
     }
 
-    /// Takes what was given back, or what a sender holds that waits.
-    fn take_elsewhere(&mut self, capacity: usize) -> Option<(Ticketed<T>, Option<Waker>)> {
-        if let Some(taken) = self.returned.pop_front() {
-            return Some((taken, self.fill(capacity)));
+    /// Gives a large buffer back when it is empty.
+    #[inline]
+    fn shrink(&mut self) {
+        if self.buffer.is_empty() && self.buffer.capacity() > KEPT {
+            self.buffer = VecDeque::new();
+        }
+    }
+
+    /// Takes the oldest value, and tells whom to wake after the lock.
+    pub(super) fn take(&mut self, capacity: usize) -> Option<(Ticketed<T>, Option<Waker>)> {
+        let stored = match self.returned.pop_front() {
+            Some(ticketed) => Some(ticketed),
+            None => self.buffer.pop_front().map(|value| (self.ticket(), value)),
+        };
+        if let Some(taken) = stored {
+            let woken = self.fill(capacity);
+            self.shrink();
+            return Some((taken, woken));
         }
         let (key, waker) = self.sending.pop()?;
         let value = self.sending.item(key).take()?;
@@ -108,7 +115,7 @@ impl<T> State<T> {
 
     /// Gives a value to a receiver that waits or to the buffer, and tells whom to wake after the lock.
     #[inline]
-    pub(crate) fn put(
+    pub(super) fn put(
         &mut self,
         value: T,
         capacity: usize,

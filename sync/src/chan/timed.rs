@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use futures_core::Stream;
 
-use super::error::{RecvError, RecvTimeoutError, SendError, SendTimeoutError};
+use super::error::{
+    RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
+};
 use super::{Receiver, Recv, Send, Sender, bounded};
 use crate::deadline::Deadline;
 use crate::select::Names;
@@ -127,8 +129,18 @@ impl<T> Future for SendTimeout<'_, T> {
         if Pin::new(&mut self.deadline).poll(cx).is_pending() {
             return Poll::Pending;
         }
-        // It may have been taken since we looked: then it is sent.
-        Poll::Ready(self.send.cancel().map_err(SendTimeoutError::Timeout))
+        // It may have been taken since we looked: then it is sent. And this may be the first look, if the send has yielded.
+        Poll::Ready(match self.send.cancel() {
+            Ok(()) => Ok(()),
+            Err(value) => self
+                .send
+                .chan()
+                .try_send(value)
+                .map_err(|error| match error {
+                    TrySendError::Full(value) => SendTimeoutError::Timeout(value),
+                    TrySendError::Closed(value) => SendTimeoutError::Closed(value),
+                }),
+        })
     }
 }
 
@@ -143,7 +155,11 @@ impl<T> Future for RecvTimeout<'_, T> {
             return Poll::Pending;
         }
         self.recv.cancel();
-        Poll::Ready(Err(RecvTimeoutError::Timeout))
+        // This may be the first look, if the receive has yielded.
+        Poll::Ready(self.recv.chan().try_recv().map_err(|error| match error {
+            TryRecvError::Empty => RecvTimeoutError::Timeout,
+            TryRecvError::Closed => RecvTimeoutError::Closed,
+        }))
     }
 }
 

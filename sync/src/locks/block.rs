@@ -54,17 +54,19 @@ pub(crate) fn block_until<F: Future>(future: F, deadline: Instant) -> Option<F::
     })
 }
 
-/// Polls `future` again each time `wait` returns true, until it is ready.
+/// Polls `future` again after each `wait`, until it is ready or one returned false before the last look.
 fn poll_and<F: Future>(future: F, mut wait: impl FnMut() -> bool) -> Option<F::Output> {
     let mut future = pin!(future);
     let waker = waker();
     let mut cx = Context::from_waker(&waker);
+    let mut over = false;
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
             return Some(output);
         }
-        if !wait() {
+        if over {
             return None;
         }
+        over = !wait();
     }
 }

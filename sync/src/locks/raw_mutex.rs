@@ -23,6 +23,8 @@ use gort_primitives::atomic::{AtomicUsize, Ordering};
 use gort_primitives::hint;
 use pin_project_lite::pin_project;
 
+use crate::hook::must_yield;
+
 use super::const_unless_loom;
 use super::wait::{Locked, State, WaitQueue, Waiter};
 
@@ -255,6 +257,9 @@ impl RawLock {
     pub(super) fn poll(self: Pin<&mut Self>, raw: &RawMutex, cx: &mut Context<'_>) -> Poll<()> {
         if self.waiter.is_queued() {
             return self.poll_queued(raw, cx);
+        }
+        if must_yield(cx) {
+            return Poll::Pending;
         }
         if raw.try_lock() {
             return Poll::Ready(());

@@ -13,6 +13,8 @@ use std::task::{Context, Poll, ready};
 use gort_primitives::atomic::{AtomicUsize, Ordering, fence};
 use pin_project_lite::pin_project;
 
+use crate::hook::must_yield;
+
 use super::const_unless_loom;
 use super::wait::{WaitQueue, Waiter, WakeBatch};
 
@@ -255,6 +257,9 @@ impl RawAcquire {
     ) -> Poll<Result<(), Refused>> {
         if self.waiter.is_queued() {
             return self.poll_queued(raw, cx);
+        }
+        if must_yield(cx) {
+            return Poll::Pending;
         }
         match raw.try_acquire(self.n) {
             Err(Refused::NoPermits) => self.queue_up(raw, cx),
