@@ -1,9 +1,13 @@
 //! Channels and select, under tokio, under smol and on plain threads: they know no scheduler.
 //!
-//! What does not depend on who runs it is polled by hand. The claims are those of Go's tests for channels and select.
+//! What does not depend on who runs it is polled by hand.
 
+#[path = "channels/go.rs"]
+mod go;
 #[path = "channels/programs.rs"]
 mod programs;
+#[path = "channels/sink.rs"]
+mod sink;
 #[path = "locks/support.rs"]
 mod support;
 #[path = "channels/tasks.rs"]
