@@ -25,7 +25,7 @@ pub(crate) use block::block_on;
 pub use barrier::{Barrier, BarrierWait, BarrierWaitResult};
 pub use cond::{Cond, CondWait};
 pub use mutex::{Lock, LockOwned, Mutex, TryLockError};
-pub use mutex_guard::{MappedMutexGuard, MutexGuard, OwnedMutexGuard};
+pub use mutex_guard::{MappedMutexGuard, MutexGuard, OwnedMappedMutexGuard, OwnedMutexGuard};
 pub use notify::{Notified, Notify};
 pub use once::{Lazy, Once, OnceCell, SetError};
 pub use rwlock::{Read, ReadOwned, RwLock, Write, WriteOwned};

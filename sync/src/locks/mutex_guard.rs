@@ -130,6 +130,48 @@ impl<T: ?Sized> OwnedMutexGuard<T> {
     pub fn source(guard: &Self) -> &Arc<Mutex<T>> {
         &guard.mutex
     }
+
+    /// Narrows the guard to a part of the value.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use gort_sync::{Mutex, OwnedMutexGuard};
+    ///
+    /// let pair = Arc::new(Mutex::new((1, "one")));
+    /// let guard = pair.clone().try_lock_owned().unwrap();
+    /// let mut number = OwnedMutexGuard::map(guard, |pair| &mut pair.0);
+    /// *number = 2;
+    /// drop(number);
+    /// assert_eq!(*pair.try_lock().unwrap(), (2, "one"));
+    /// ```
+    pub fn map<U: ?Sized>(
+        mut guard: Self,
+        f: impl FnOnce(&mut T) -> &mut U,
+    ) -> OwnedMappedMutexGuard<T, U> {
+        let value = NonNull::from(f(&mut guard));
+        OwnedMappedMutexGuard {
+            _guard: guard,
+            value,
+        }
+    }
+
+    /// As [`map`](Self::map), if the part is there; else the guard comes back.
+    ///
+    /// # Errors
+    ///
+    /// Gives the guard back if `f` returns none.
+    pub fn try_map<U: ?Sized>(
+        mut guard: Self,
+        f: impl FnOnce(&mut T) -> Option<&mut U>,
+    ) -> Result<OwnedMappedMutexGuard<T, U>, Self> {
+        match f(&mut guard).map(NonNull::from) {
+            None => Err(guard),
+            Some(value) => Ok(OwnedMappedMutexGuard {
+                _guard: guard,
+                value,
+            }),
+        }
+    }
 }
 
 impl<T: ?Sized> Deref for OwnedMutexGuard<T> {
@@ -158,6 +200,44 @@ impl<T: ?Sized> Drop for OwnedMutexGuard<T> {
 }
 
 impl<T: ?Sized + fmt::Debug> fmt::Debug for OwnedMutexGuard<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+/// Access to a part of the value of a [`Mutex`] in an [`Arc`], made by [`OwnedMutexGuard::map`]; the mutex is unlocked when this is
+/// dropped.
+#[must_use = "a guard that is not kept unlocks at once"]
+pub struct OwnedMappedMutexGuard<T: ?Sized, U: ?Sized> {
+    /// Keeps the lock, and the value.
+    _guard: OwnedMutexGuard<T>,
+    value: NonNull<U>,
+}
+
+// SAFETY: it is a guard, and a `&mut U` into its value.
+unsafe impl<T: ?Sized + Send, U: ?Sized + Send> Send for OwnedMappedMutexGuard<T, U> {}
+
+// SAFETY: shared, it gives `&U`; the guard inside is out of reach.
+unsafe impl<T: ?Sized + Send, U: ?Sized + Sync> Sync for OwnedMappedMutexGuard<T, U> {}
+
+impl<T: ?Sized, U: ?Sized> Deref for OwnedMappedMutexGuard<T, U> {
+    type Target = U;
+
+    fn deref(&self) -> &U {
+        // SAFETY: we have the lock, so nobody else has access; `map` got the part from a reference to the whole, which stays
+        // where it is: behind an `Arc`.
+        unsafe { self.value.as_ref() }
+    }
+}
+
+impl<T: ?Sized, U: ?Sized> DerefMut for OwnedMappedMutexGuard<T, U> {
+    fn deref_mut(&mut self) -> &mut U {
+        // SAFETY: as in `deref`, and the guard is borrowed exclusively.
+        unsafe { self.value.as_mut() }
+    }
+}
+
+impl<T: ?Sized, U: ?Sized + fmt::Debug> fmt::Debug for OwnedMappedMutexGuard<T, U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use gort_sync::{
-    Barrier, Closed, Cond, Lazy, Mutex, MutexGuard, Notify, Once, OnceCell, RwLock,
-    RwLockReadGuard, RwLockWriteGuard, Semaphore, SetError, TryAcquireError, TryLockError,
+    Barrier, Closed, Cond, Lazy, Mutex, MutexGuard, Notify, Once, OnceCell, OwnedMutexGuard,
+    RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore, SetError, TryAcquireError, TryLockError,
     WaitGroup,
 };
 
@@ -95,7 +95,17 @@ fn guards_of_a_mutex_narrow_and_own() {
     let owned = mutex.clone().try_lock_owned().expect("free");
     assert_eq!(owned.1, [2, 3]);
     assert!(mutex.clone().try_lock_owned().is_err());
-    drop(owned);
+    let mut list = OwnedMutexGuard::map(owned, |pair| &mut pair.1);
+    list.push(4);
+    let list = std::thread::spawn(move || list).join().expect("it moves");
+    assert!(mutex.is_locked());
+    assert_eq!(format!("{list:?}"), "[2, 3, 4]");
+    drop(list);
+    let owned = mutex.clone().try_lock_owned().expect("free");
+    let owned = OwnedMutexGuard::try_map(owned, |pair| pair.1.get_mut(9));
+    let owned = owned.map(drop).expect_err("there is no tenth");
+    let third = OwnedMutexGuard::try_map(owned, |pair| pair.1.pop().map(|_| &mut pair.1[1]));
+    assert_eq!(*third.expect("there is a second"), 3);
     assert_eq!(mutex.lock_blocking().0, 1);
     assert_eq!(format!("{mutex:?}"), "Mutex { value: (1, [2, 3]) }");
 }
