@@ -8,7 +8,8 @@
 //!
 //! Every millisecond; every ten after 50 rounds in which it found nothing, or every two while a P is idle and some M polls; every
 //! quarter for a while after it took a P away. Not at all while every P is idle, some thread waits in the reactor, and
-//! no M is an orphan. An M that takes up a P wakes it from that deep sleep:
+//! no M is an orphan: for five rounds, or, if it was last woken after a long time, since the round itself began. An M that
+//! takes up a P wakes it from that deep sleep:
 //!
 //! | the monitor falls asleep | an M takes up a P |
 //! |---|---|
@@ -61,6 +62,10 @@ const QUIET_ROUNDS: u32 = 50;
 /// Rounds with every P idle and no poll in between before the monitor sleeps deeply. A guess: to be woken for a burst of work
 /// costs as much as ten rounds.
 const IDLE_ROUNDS: u32 = 5;
+
+/// A deep sleep that was this long was worth it: to be woken and to look twice costs as much as two or three rounds, of which
+/// there would have been one every [`LONG_PERIOD`]. The next one then begins as soon as every P is idle.
+const LONG_SLEEP: Duration = Duration::from_millis(25);
 
 /// A round that is this late observes nothing.
 const LATE: Duration = Duration::from_millis(5);
@@ -187,6 +192,7 @@ impl Monitor {
         // SeqCst: step 1 of the left column of the module's table.
         ASLEEP.store(true, Ordering::SeqCst);
         fence(Ordering::SeqCst);
+        let began = Instant::now();
         if all_idle(&self.living()) {
             // Timers are the driver's to watch, if it is one that does: the thread `gort-net` knows none. Else they are ours.
             let next = time::next_deadline();
@@ -204,7 +210,7 @@ impl Monitor {
             }
         }
         ASLEEP.store(false, Ordering::SeqCst);
-        round.begin_anew();
+        round.begin_anew(began.elapsed());
     }
 
     fn wait(&self, limit: Duration) {

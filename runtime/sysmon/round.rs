@@ -102,6 +102,10 @@ pub(super) struct Round {
     /// When the last round began.
     began: Instant,
     late: bool,
+    /// Whether there was no round before the next one that it could compare with.
+    first: bool,
+    /// Whether work comes so seldom that the next deep sleep need not wait for [`IDLE_ROUNDS`](super::IDLE_ROUNDS).
+    seldom: bool,
     threads: Threads,
     lost: lost::Search,
     follow: Follow,
@@ -117,6 +121,8 @@ impl Default for Round {
             turns: Reactor::existing().map_or(0, Reactor::turns),
             began: Instant::now(),
             late: true,
+            first: true,
+            seldom: false,
             threads: Threads::default(),
             lost: lost::Search::default(),
             follow: Follow::default(),
@@ -125,13 +131,14 @@ impl Default for Round {
 }
 
 impl Round {
-    /// Forgets what was seen before a deep sleep.
-    pub(super) fn begin_anew(&mut self) {
+    /// Forgets what was seen before a deep sleep, which was as long as `slept`.
+    pub(super) fn begin_anew(&mut self, slept: Duration) {
         let lost = std::mem::take(&mut self.lost);
         let follow = std::mem::take(&mut self.follow);
         *self = Self {
             lost,
             follow,
+            seldom: slept >= super::LONG_SLEEP,
             ..Self::default()
         };
     }
@@ -142,14 +149,17 @@ impl Round {
         let began = Instant::now();
         let since = began - std::mem::replace(&mut self.began, began);
         let late = std::mem::take(&mut self.late) || is_late(since);
+        let first = std::mem::take(&mut self.first);
         let mut found = false;
         let mut rests = true;
         let mut slices = false;
+        let mut orphans = 0;
         self.uneven = false;
         let mut surveys = Vec::with_capacity(runtimes.len());
         for rt in runtimes {
             let mut survey = survey(rt, late);
-            rests &= !survey.moves && survey.orphans == 0;
+            rests &= !survey.moves;
+            orphans += survey.orphans;
             found |= !survey.stuck.is_empty() || survey.young_orphans || survey.surplus;
             self.uneven |= survey.polls && rt.idle.idle_ps() > 0;
             slices |= survey.slices;
@@ -160,27 +170,29 @@ impl Round {
             // Channels and locks ask only while somebody's time is up: they are too fast to ask always.
             gort_sync::ask_yield_hook(slices);
         }
-        found |= self.watch_reactor(runtimes);
+        // No time has passed in which somebody could have polled the reactor: the driver may have left it just now.
+        found |= !first && self.watch_reactor(runtimes);
         run_overdue();
         for (rt, mut survey) in runtimes.iter().zip(surveys) {
             self.tell(rt, &survey);
             retire(rt, &mut survey);
             self.compensate(rt, survey);
         }
-        self.lost.step();
-        self.follow.step(runtimes);
+        // What woke the monitor comes before its chores.
+        if !first {
+            self.lost.step();
+            self.follow.step(runtimes);
+        }
         self.quiet = if found {
             0
         } else {
             self.quiet.saturating_add(1)
         };
         self.urgent = self.urgent.saturating_sub(1);
-        self.idle = if rests && all_idle(runtimes) {
-            self.idle + 1
-        } else {
-            0
-        };
-        self.idle >= super::IDLE_ROUNDS && self.lost.settle()
+        let idle = orphans == 0 && all_idle(runtimes);
+        self.idle = if idle && rests { self.idle + 1 } else { 0 };
+        let enough = self.idle >= super::IDLE_ROUNDS || idle && self.seldom;
+        enough && self.lost.settle()
     }
 
     /// The time until the next round.
