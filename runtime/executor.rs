@@ -10,7 +10,7 @@
 //! | `sleepers.rs` | who sleeps, and who wakes whom |
 //! | `pending.rs` | the wakers of tasks that wait, for the end |
 //! | `visitors.rs` | why the state is not freed under a thread that wakes a task |
-//! | `run.rs`, `body.rs` | the futures of drivers, and of tasks |
+//! | `run.rs`, `body.rs`, `home.rs` | the futures of drivers, and of tasks; what a task knows of its executor |
 //! | `local.rs` | [`LocalExecutor`], the same for one thread |
 //! | `leaked.rs` | executors that are never dropped |
 
@@ -31,6 +31,7 @@ pub use leaked::{StaticExecutor, StaticLocalExecutor};
 pub use local::LocalExecutor;
 
 mod body;
+mod home;
 mod leaked;
 mod local;
 mod pending;
@@ -272,7 +273,7 @@ impl Default for Executor<'_> {
 
 impl fmt::Debug for Executor<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        debug("Executor", self.existing(), f)
+        debug("Executor", self.existing(), true, f)
     }
 }
 
@@ -281,12 +282,21 @@ fn try_tick<S: Source>(source: &S) -> bool {
     runnable.map(|runnable| runnable.run()).is_some()
 }
 
-fn debug(name: &str, state: Option<&State>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// `counted` if all tasks of the executor are.
+fn debug(
+    name: &str,
+    state: Option<&State>,
+    counted: bool,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
     let Some(state) = state else {
         return debug_unused(name, f);
     };
-    f.debug_struct(name)
-        .field("tasks", &state.unfinished())
+    let mut fields = f.debug_struct(name);
+    if counted {
+        fields.field("tasks", &state.unfinished());
+    }
+    fields
         .field("global_queue", &state.global_len())
         .field("local_queues", &state.local_lens())
         .field("sleepers", &state.sleepers.len())

@@ -15,6 +15,20 @@ pub(super) trait Record {
     fn keep(&mut self, waker: &Waker);
 }
 
+/// The record of a task whose executor is never dropped: nobody will want to end it, so its waker is in no list. It is
+/// kept all the same, in the task itself, for the sake of detached ones; see [`Record::keep`].
+#[derive(Debug, Default)]
+pub(super) struct Unlisted(Option<Waker>);
+
+impl Record for Unlisted {
+    #[inline]
+    fn keep(&mut self, waker: &Waker) {
+        if self.0.is_none() {
+            self.0 = Some(waker.clone());
+        }
+    }
+}
+
 pin_project! {
     /// The future of a task.
     #[derive(Debug)]

@@ -187,10 +187,16 @@ impl<'a> LocalExecutor<'a> {
         })
     }
 
-    pub(super) fn debug(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// `counted` if all tasks of the executor are.
+    pub(super) fn debug(
+        &self,
+        name: &str,
+        counted: bool,
+        f: &mut fmt::Formatter<'_>,
+    ) -> fmt::Result {
         match self.existing() {
             None => super::debug_unused(name, f),
-            Some(state) => state.debug(name, f),
+            Some(state) => state.debug(name, counted, f),
         }
     }
 }
@@ -212,6 +218,6 @@ impl Default for LocalExecutor<'_> {
 
 impl fmt::Debug for LocalExecutor<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.debug("LocalExecutor", f)
+        self.debug("LocalExecutor", true, f)
     }
 }

@@ -15,13 +15,14 @@
 use std::future::Future;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
-use std::task::Waker;
 
 use async_task::{Runnable, Task};
 use concurrent_queue::ConcurrentQueue;
+use crossbeam_utils::CachePadded;
 
-use super::body::{Body, Record};
-use super::pending::{Pending, Ticket};
+use super::body::{Body, Unlisted};
+use super::home::{Entry, Home};
+use super::pending::Pending;
 use super::run::Source;
 use super::seat::{self, Seat, Seated, bump};
 use super::sleepers::Sleepers;
@@ -39,12 +40,19 @@ pub(super) struct State {
     pub(super) sleepers: Sleepers,
     /// The seat that was made last.
     seats: AtomicPtr<Seat>,
-    pending: Pending,
-    visitors: Visitors,
-    /// Tasks made, and those finished, without a seat.
+    pub(super) pending: Pending,
+    /// Apart from what the holders of seats read all the time.
+    pub(super) outside: CachePadded<Outside>,
+}
+
+/// What threads without a seat write.
+pub(super) struct Outside {
+    pub(super) visitors: Visitors,
+    /// Tasks made.
     spawned: AtomicU64,
-    finished: AtomicU64,
-    /// Counts the ticks without a seat, roughly.
+    /// Tasks whose future was dropped.
+    pub(super) finished: AtomicU64,
+    /// Counts the ticks, roughly.
     ticks: AtomicU32,
 }
 
@@ -56,10 +64,12 @@ impl State {
             sleepers: Sleepers::new(),
             seats: AtomicPtr::new(ptr::null_mut()),
             pending: Pending::new(),
-            visitors: Visitors::new(),
-            spawned: AtomicU64::new(0),
-            finished: AtomicU64::new(0),
-            ticks: AtomicU32::new(0),
+            outside: CachePadded::new(Outside {
+                visitors: Visitors::new(),
+                spawned: AtomicU64::new(0),
+                finished: AtomicU64::new(0),
+                ticks: AtomicU32::new(0),
+            }),
         });
         NonNull::from(Box::leak(state))
     }
@@ -72,8 +82,27 @@ impl State {
     /// 2. What the future and its output borrow outlives the executor, or the executor is never dropped and the task is over before.
     pub(super) unsafe fn spawn<F: Future>(&self, future: F) -> Task<F::Output> {
         self.count_spawn();
-        let home = Home(NonNull::from(self));
-        let body = Body::new(future, Entry::new(self));
+        // SAFETY: the contract.
+        unsafe { self.spawn_body(Body::new(future, Entry::new(self))) }
+    }
+
+    /// As [`spawn`](Self::spawn), for an executor that is never dropped. The task is not among the
+    /// [`unfinished`](Self::unfinished).
+    ///
+    /// # Safety
+    ///
+    /// 1. The future is Send.
+    /// 2. The executor is never dropped, and the task is over before what the future and its output borrow ends.
+    pub(super) unsafe fn spawn_unlisted<F: Future>(&self, future: F) -> Task<F::Output> {
+        // SAFETY: the contract.
+        unsafe { self.spawn_body(Body::new(future, Unlisted::default())) }
+    }
+
+    /// # Safety
+    ///
+    /// As of the two above.
+    unsafe fn spawn_body<B: Future>(&self, body: B) -> Task<B::Output> {
+        let home = Home::new(self);
         let builder = async_task::Builder::new().propagate_panic(true);
         // SAFETY: async-task schedules a task only while its future exists.
         let schedule = move |runnable| unsafe { home.schedule(runnable) };
@@ -90,7 +119,7 @@ impl State {
         task
     }
 
-    fn inject(&self, runnable: Runnable) {
+    pub(super) fn inject(&self, runnable: Runnable) {
         if self.inject.push(runnable).is_err() {
             unreachable!("the global queue is never closed");
         }
@@ -103,7 +132,7 @@ impl State {
             Some(seat) => bump(&seat.tally.spawned),
             None => {
                 // Release: as in `bump`.
-                self.spawned.fetch_add(1, Ordering::Release);
+                self.outside.spawned.fetch_add(1, Ordering::Release);
             }
         });
     }
@@ -147,9 +176,9 @@ impl State {
         // Acquire: pairs with the Release of those who count; keeps the readings in order.
         let count = |number: &AtomicU64| number.load(Ordering::Acquire);
         let finished = self.seats().map(|seat| count(&seat.tally.finished));
-        let finished = finished.sum::<u64>() + count(&self.finished);
+        let finished = finished.sum::<u64>() + count(&self.outside.finished);
         let spawned = self.seats().map(|seat| count(&seat.tally.spawned));
-        let spawned = spawned.sum::<u64>() + count(&self.spawned);
+        let spawned = spawned.sum::<u64>() + count(&self.outside.spawned);
         spawned - finished
     }
 
@@ -239,7 +268,7 @@ impl State {
             // Another thread has marked a task as scheduled and is about to push it.
             std::thread::yield_now();
         }
-        this.visitors.wait();
+        this.outside.visitors.wait();
         // SAFETY: `new` made it from a box. No future is left that could use it, and nobody is inside.
         drop(unsafe { Box::from_raw(state.as_ptr()) });
     }
@@ -293,8 +322,8 @@ impl Source for State {
     fn take_any(&self) -> Option<Runnable> {
         let stealing = || self.seats().find_map(Seat::steal_one);
         // A queue that never runs dry must not keep the others waiting. A tick that gets lost does no harm.
-        let ticks = self.ticks.load(Ordering::Relaxed).wrapping_add(1);
-        self.ticks.store(ticks, Ordering::Relaxed);
+        let ticks = self.outside.ticks.load(Ordering::Relaxed).wrapping_add(1);
+        self.outside.ticks.store(ticks, Ordering::Relaxed);
         if ticks.is_multiple_of(FAIR) {
             return stealing().or_else(|| self.pop_global());
         }
@@ -340,120 +369,5 @@ impl Drop for Claim {
         }
         // SAFETY: as above; this is the last use.
         unsafe { seat.free() };
-    }
-}
-
-/// What the schedule function of a task knows.
-#[derive(Clone, Copy)]
-struct Home(NonNull<State>);
-
-// SAFETY: a state is shared between threads.
-unsafe impl Send for Home {}
-// SAFETY: as above.
-unsafe impl Sync for Home {}
-
-impl Home {
-    /// Queues a task and wakes somebody for it.
-    ///
-    /// # Safety
-    ///
-    /// The future of the task exists.
-    #[inline]
-    unsafe fn schedule(self, runnable: Runnable) {
-        // SAFETY: the caller's promise: the destructor drops all futures before it frees the state.
-        let state = unsafe { self.0.as_ref() };
-        let left = seat::with_current(state, |seat| match seat {
-            Some(seat) => {
-                // SAFETY: the current seat is held by this thread; `wake_one` follows.
-                unsafe { seat.push(runnable) };
-                // The seat is current, so its `run()` borrows the executor.
-                state.sleepers.wake_one();
-                None
-            }
-            None => Some(runnable),
-        });
-        if let Some(runnable) = left {
-            // SAFETY: as above.
-            unsafe { self.visit(runnable) };
-        }
-    }
-
-    /// As [`schedule`](Self::schedule), by a thread that has no share in the executor.
-    ///
-    /// # Safety
-    ///
-    /// As there.
-    #[cold]
-    unsafe fn visit(self, runnable: Runnable) {
-        // SAFETY: the caller's promise until the push; from then on the count keeps the state.
-        let state = unsafe { self.0.as_ref() };
-        state.visitors.enter();
-        state.inject(runnable);
-        let sleeper = state.sleepers.take_one();
-        state.visitors.leave();
-        // Outside: this is foreign code.
-        if let Some(sleeper) = sleeper {
-            sleeper.wake();
-        }
-    }
-}
-
-/// A task's record, in its future: lives as long as that, which the executor outlives.
-struct Entry {
-    state: NonNull<State>,
-    ticket: Option<Ticket>,
-}
-
-// SAFETY: a state is shared, and the ticket is used by who polls or drops the future: one thread at a time.
-unsafe impl Send for Entry {}
-
-impl Entry {
-    fn new(state: &State) -> Self {
-        Self {
-            state: NonNull::from(state),
-            ticket: None,
-        }
-    }
-
-    fn state(&self) -> &State {
-        // SAFETY: we are part of a future, and the destructor drops all of them before it frees the state.
-        unsafe { self.state.as_ref() }
-    }
-}
-
-impl Record for Entry {
-    #[inline]
-    fn keep(&mut self, waker: &Waker) {
-        if self.ticket.is_some() {
-            return;
-        }
-        let state = self.state();
-        let waker = waker.clone();
-        self.ticket = Some(seat::with_current(state, |seat| {
-            // SAFETY: the current seat is held by this thread, and a waker is only moved.
-            let desk = seat.map(|seat| unsafe { seat.desk() });
-            // SAFETY: the ticket is used by who polls or drops the future: one thread at a time, and not while `end` wakes.
-            unsafe { state.pending.keep(desk, waker) }
-        }));
-    }
-}
-
-impl Drop for Entry {
-    fn drop(&mut self) {
-        let ticket = self.ticket.take();
-        let state = self.state();
-        let waker = seat::with_current(state, |seat| {
-            // SAFETY: the current seat is held by this thread, and no waker is dropped in here.
-            let desk = seat.map(|seat| unsafe { seat.desk() });
-            ticket.and_then(|ticket| state.pending.forget(desk, ticket))
-        });
-        drop(waker);
-        seat::with_current(state, |seat| match seat {
-            Some(seat) => bump(&seat.tally.finished),
-            None => {
-                // Release: as in `bump`.
-                state.finished.fetch_add(1, Ordering::Release);
-            }
-        });
     }
 }

@@ -81,6 +81,31 @@ fn a_detached_task_that_waits_for_nothing_is_dropped_with_the_executor() {
 }
 
 #[test]
+fn a_detached_task_of_a_leaked_executor_is_neither_freed_nor_dropped_while_it_waits() {
+    let census = Census::default();
+    let local = LocalExecutor::new().leak();
+    let ex = Executor::new().leak();
+    let (send, receive) = gort::channel::bounded::<()>(1);
+    for _ in 0..100 {
+        let alive = [census.born(), census.born(), census.born()];
+        let [one, other, third] = alive;
+        local
+            .spawn(async move { drop((pending::<()>().await, one)) })
+            .detach();
+        ex.spawn(async move { drop((pending::<()>().await, other)) })
+            .detach();
+        let receive = receive.clone();
+        ex.spawn(async move { drop((receive.recv().await, third)) })
+            .detach();
+    }
+    while ex.try_tick() || local.try_tick() {}
+    assert_eq!(census.alive(), 300);
+    drop(send);
+    while ex.try_tick() {}
+    assert_eq!(census.alive(), 200, "what was woken has ended");
+}
+
+#[test]
 fn a_future_that_wakes_others_in_its_destructor_ends_with_them() {
     struct WakeOnDrop(Arc<Mutex<Vec<Waker>>>);
     impl Drop for WakeOnDrop {
@@ -126,4 +151,8 @@ fn leaked_executors_keep_their_tasks() {
     let ex = ex.leak();
     assert_eq!(*block_on(ex.run(task)), 3);
     assert!(format!("{ex:?}").starts_with("StaticLocalExecutor {"));
+    let cancelled = ex.spawn(pending::<()>());
+    assert!(ex.try_tick());
+    drop(cancelled);
+    assert!(ex.try_tick(), "its future is dropped by the executor");
 }

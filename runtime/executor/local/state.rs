@@ -19,7 +19,7 @@ use async_task::{Runnable, Task};
 use concurrent_queue::ConcurrentQueue;
 
 use super::pending::{Pending, Ticket};
-use crate::executor::body::{Body, Record};
+use crate::executor::body::{Body, Record, Unlisted};
 use crate::executor::run::Source;
 use crate::executor::sleepers::Sleepers;
 use crate::executor::visitors::Visitors;
@@ -99,8 +99,30 @@ impl State {
     pub(in crate::executor) unsafe fn spawn<F: Future>(&self, future: F) -> Task<F::Output> {
         let here = &self.here;
         here.unfinished.set(here.unfinished.get() + 1);
+        // SAFETY: the contract.
+        unsafe { self.spawn_body(Body::new(future, Entry::new(self))) }
+    }
+
+    /// As [`spawn`](Self::spawn), for an executor that is never dropped. The task is not among the
+    /// [`unfinished`](Self::unfinished).
+    ///
+    /// # Safety
+    ///
+    /// The executor is never dropped, and the task is over before what the future and its output borrow ends.
+    pub(in crate::executor) unsafe fn spawn_unlisted<F: Future>(
+        &self,
+        future: F,
+    ) -> Task<F::Output> {
+        // SAFETY: the contract.
+        unsafe { self.spawn_body(Body::new(future, Unlisted::default())) }
+    }
+
+    /// # Safety
+    ///
+    /// As of the two above.
+    unsafe fn spawn_body<B: Future>(&self, body: B) -> Task<B::Output> {
+        let here = &self.here;
         let home = Home(NonNull::from(self));
-        let body = Body::new(future, Entry::new(self));
         let builder = async_task::Builder::new().propagate_panic(true);
         // SAFETY: async-task schedules a task only while its future exists.
         let schedule = move |runnable| unsafe { home.schedule(runnable) };
@@ -134,9 +156,17 @@ impl State {
         self.here.unfinished.get()
     }
 
-    pub(super) fn debug(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct(name)
-            .field("tasks", &self.unfinished())
+    pub(super) fn debug(
+        &self,
+        name: &str,
+        counted: bool,
+        f: &mut fmt::Formatter<'_>,
+    ) -> fmt::Result {
+        let mut fields = f.debug_struct(name);
+        if counted {
+            fields.field("tasks", &self.unfinished());
+        }
+        fields
             .field("local_queue", &self.here.len())
             .field("woken_elsewhere", &self.inbox.len())
             .field("sleepers", &self.sleepers.len())
