@@ -31,6 +31,11 @@ pub(super) trait Source {
     /// Finds a task for the holder of a seat: in its own queue, or in any other.
     fn take(&self, seat: &Self::Seat) -> Option<Runnable>;
 
+    /// Waits for a task for a moment before the holder of a seat goes to sleep, if that has been worth it lately.
+    fn linger(&self, _seat: &Self::Seat) -> Option<Runnable> {
+        None
+    }
+
     /// Finds a task in any queue.
     fn take_any(&self) -> Option<Runnable>;
 
@@ -137,7 +142,15 @@ impl<S: Source, F: Future> Future for Run<'_, S, F> {
             return Poll::Ready(output);
         }
         for _ in 0..TURN {
-            match this.sleep.poll_take(cx, |source| source.take(seat)) {
+            let mut lingered = false;
+            let look = |source: &S| {
+                let linger = || match std::mem::replace(&mut lingered, true) {
+                    true => None,
+                    false => source.linger(seat),
+                };
+                source.take(seat).or_else(linger)
+            };
+            match this.sleep.poll_take(cx, look) {
                 Poll::Ready(runnable) => {
                     runnable.run();
                 }

@@ -53,6 +53,7 @@ pub(super) struct Seat {
     /// Counts the turns, for fairness.
     turns: Cell<u32>,
     desk: UnsafeCell<Desk>,
+    patience: Patience,
     pub(super) tally: Tally,
 }
 
@@ -63,6 +64,37 @@ pub(super) struct Tally {
     pub(super) spawned: AtomicU64,
     /// Tasks whose future was dropped.
     pub(super) finished: AtomicU64,
+}
+
+/// Whether a short wait before a sleep is worth it: it is after one that was, and every so many times to find out.
+#[derive(Debug, Default)]
+pub(super) struct Patience {
+    /// Waits in a row that may be in vain from now on.
+    left: Cell<u32>,
+    /// Sleeps since there are none.
+    passed: Cell<u32>,
+}
+
+impl Patience {
+    /// Thin air.
+    const MOST: u32 = 4;
+    /// Thin air.
+    const PASS: u32 = 16;
+
+    /// Returns whether to wait this time.
+    pub(super) fn try_now(&self) -> bool {
+        let passed = self.passed.get() + 1;
+        self.passed.set(passed % Self::PASS);
+        self.left.get() > 0 || passed == Self::PASS
+    }
+
+    /// Notes whether the wait was worth it.
+    pub(super) fn learn(&self, worth: bool) {
+        self.left.set(match worth {
+            true => Self::MOST,
+            false => self.left.get().saturating_sub(1),
+        });
+    }
 }
 
 /// Increments a number that only this thread writes now.
@@ -85,6 +117,7 @@ impl Seat {
             ring,
             turns: Cell::new(0),
             desk: UnsafeCell::default(),
+            patience: Patience::default(),
             tally: Tally::default(),
         }
     }
@@ -167,6 +200,15 @@ impl Seat {
         unsafe { &mut *self.desk.get() }
     }
 
+    /// Whether to wait for work with open eyes.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the seat, and uses the reference on this thread.
+    pub(super) unsafe fn patience(&self) -> &Patience {
+        &self.patience
+    }
+
     /// Takes one task. For everybody.
     pub(super) fn steal_one(&self) -> Option<Runnable> {
         loop {
@@ -241,4 +283,26 @@ pub(super) fn with_current<R>(state: *const State, f: impl FnOnce(Option<&Seat>)
     // SAFETY: the contract of `sit`: what is current lives, and is held on this thread.
     let seat = unsafe { CURRENT.get().as_ref() };
     f(seat.filter(|seat| ptr::eq(seat.state, state)))
+}
+
+#[cfg(all(test, not(gort_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_ends_with_waits_in_vain_and_is_tried_again() {
+        let patience = Patience::default();
+        let in_vain = |sleeps: u32| {
+            let tries = (0..sleeps).filter(|_| patience.try_now());
+            tries.map(|_| patience.learn(false)).count()
+        };
+        assert_eq!(in_vain(10 * Patience::PASS), 10, "now and then");
+        patience.learn(true);
+        assert_eq!(
+            in_vain(Patience::MOST),
+            Patience::MOST as usize,
+            "each time"
+        );
+        assert!(in_vain(Patience::PASS) <= 1);
+    }
 }

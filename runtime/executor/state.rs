@@ -32,6 +32,11 @@ use super::visitors::Visitors;
 const FAIR: u32 = 61;
 /// How many tasks then move from the global queue to the ring, at most. Thin air.
 const BATCH: usize = 16;
+/// How many move when the ring is empty, at most, and not more than half of them. As for theft.
+const DRY_BATCH: usize = 128;
+/// Looks at the global queue before a sleep, each after a pause twice as long: ten microseconds in all, which is what it costs
+/// to be put to sleep and woken.
+const LOOKS: u32 = 8;
 
 /// The state of an executor.
 pub(super) struct State {
@@ -198,14 +203,57 @@ impl State {
     /// The caller holds the seat.
     #[cold]
     unsafe fn take_fairly(&self, seat: &Seat) -> Option<Runnable> {
+        // SAFETY: the contract.
+        unsafe { self.take_batch(seat, BATCH) }
+    }
+
+    /// Takes from the global queue, for a ring that is empty.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the seat.
+    #[inline]
+    unsafe fn take_dry(&self, seat: &Seat) -> Option<Runnable> {
+        // The check saves the length of a queue that has none.
+        if self.inject.is_empty() {
+            return None;
+        }
+        let half = self.inject.len().div_ceil(2);
+        // SAFETY: the contract.
+        unsafe { self.take_batch(seat, half.min(DRY_BATCH)) }
+    }
+
+    /// Takes from the global queue: one task to run, and more to the ring until there are `most`. This leaves whoever pushes
+    /// alone with the queue meanwhile.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the seat.
+    unsafe fn take_batch(&self, seat: &Seat, most: usize) -> Option<Runnable> {
         let first = self.pop_global()?;
-        for runnable in (1..BATCH).map_while(|_| self.pop_global()) {
+        for runnable in (1..most).map_while(|_| self.pop_global()) {
             // SAFETY: the caller holds the seat; `wake_one` follows.
             unsafe { seat.push(runnable) };
         }
         // SAFETY: the caller holds the seat.
         unsafe { self.wake_for_rest(seat) };
         Some(first)
+    }
+
+    /// Waits for the global queue for a moment.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the seat, whose ring is empty.
+    #[cold]
+    unsafe fn wait_for_global(&self, seat: &Seat) -> Option<Runnable> {
+        (0..LOOKS).find_map(|look| {
+            for _ in 0..1 << look {
+                std::hint::spin_loop();
+            }
+            // SAFETY: the contract.
+            unsafe { self.take_dry(seat) }
+        })
     }
 
     fn pop_global(&self) -> Option<Runnable> {
@@ -314,9 +362,23 @@ impl Source for State {
         }
         // SAFETY: as above.
         unsafe { seat.pop() }
-            .or_else(|| self.pop_global())
+            // SAFETY: as above.
+            .or_else(|| unsafe { self.take_dry(seat) })
             // SAFETY: as above.
             .or_else(|| unsafe { self.steal(seat) })
+    }
+
+    fn linger(&self, claim: &Claim) -> Option<Runnable> {
+        let seat = claim.seat();
+        // SAFETY: the claim holds the seat.
+        let patience = unsafe { seat.patience() };
+        if !patience.try_now() {
+            return None;
+        }
+        // SAFETY: the claim holds the seat.
+        let found = unsafe { self.wait_for_global(seat) };
+        patience.learn(found.is_some());
+        found
     }
 
     fn take_any(&self) -> Option<Runnable> {
