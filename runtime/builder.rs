@@ -211,8 +211,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// Fails with [`InvalidInput`](io::ErrorKind::InvalidInput) if a setting is out of range, in the builder or in `GORT_PROCS` (the text names
-    /// it and the accepted values), and with the system's error if there is no thread or no descriptor to be had.
+    /// Fails with [`InvalidInput`](io::ErrorKind::InvalidInput) if a setting is out of range, in the builder or in `GORT_PROCS`, `GORT_GC`,
+    /// `GORT_MEMLIMIT` or `GORT_GCTRACE` (the text names it and the accepted values), and with the system's error if there is no thread or no descriptor to be had.
     pub fn build(self) -> io::Result<Runtime> {
         let local = self.local;
         let settings = self.checked()?;
@@ -238,6 +238,7 @@ impl Builder {
             (false, None) => config::procs_by_environment()?,
         };
         let procs = check_procs(set.unwrap_or_else(config::available_procs))?;
+        gort_gc::hooks::check_environment()?;
         if self.max_blocking_threads == 0 || self.max_blocking_threads > MOST_BLOCKING_THREADS {
             return Err(invalid(format!(
                 "max_blocking_threads is {}, but must be a number from 1 to {MOST_BLOCKING_THREADS}",

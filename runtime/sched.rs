@@ -15,6 +15,7 @@
 use std::time::Duration;
 
 use async_task::Runnable;
+use gort_gc::hooks;
 use gort_net::Reactor;
 use gort_primitives::atomic::{Ordering, fence};
 
@@ -46,6 +47,9 @@ const SLOT_STREAK: u32 = 3;
 
 /// How long a thread that nobody needs is kept. From tokio's blocking pool.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// How many parts of the collector's work an idle M does before it looks at everything again. Thin air: some 50 us.
+const HELPS: usize = 8;
 
 /// From Go: on the last round slots and timers of others are looked at too.
 const STEAL_ROUNDS: usize = 4;
@@ -169,6 +173,9 @@ impl Here<'_> {
             {
                 return Next::Run(runnable);
             }
+            if self.help_collector(root) {
+                continue;
+            }
             // Asked again: a waker that the search called may have given the P away, by a `block_on` of its own.
             if self.local().held.get().is_some() {
                 self.sleep(root);
@@ -179,6 +186,24 @@ impl Here<'_> {
                 return Next::Stop;
             }
         }
+    }
+
+    /// Does some of the collector's work, and tells whether there was any: then it is time to look for goroutines again.
+    ///
+    /// A part of it takes some microseconds. To others this M is busy, so who makes something ready wakes another.
+    #[inline]
+    fn help_collector(self, root: &impl Root) -> bool {
+        if self.local().held.get().is_none() || !hooks::wants_help() {
+            return false;
+        }
+        if self.local().searching.get() {
+            self.found_work();
+        }
+        let wanted = || self.rt().has_work() || root.is_ready() || self.must_stop();
+        (0..HELPS)
+            .take_while(|_| !wanted() && hooks::help())
+            .count()
+            > 0
     }
 
     /// Takes from this M's own queues, and now and then looks elsewhere first.

@@ -145,3 +145,51 @@ fn a_guard_that_is_held_across_an_await_is_reported() {
         }
     }
 }
+
+#[test]
+fn a_worker_without_work_keeps_no_memory_for_itself() {
+    /// Objects whose addresses agree in the bits above are in one block.
+    const BLOCK: usize = 16 << 10;
+    #[derive(Trace)]
+    struct Ours([u8; 1_000]);
+    let block_of = |root: &Root<Ours>| with(|g| gc::Gc::addr(root.get(g)) / BLOCK);
+    let allocate = || with(|g| g.alloc(Ours([7; 1_000])).root(g));
+    let runtime = gort::Runtime::new().expect("a runtime");
+    let kept = block_on(runtime.spawn(async move { allocate() }));
+    // When its thread has fallen asleep, the block is ours.
+    let end = std::time::Instant::now() + PATIENCE;
+    let mut ours = Vec::new();
+    while ours
+        .last()
+        .is_none_or(|last| block_of(last) != block_of(&kept))
+    {
+        assert!(
+            std::time::Instant::now() < end,
+            "the worker keeps its block"
+        );
+        ours.push(allocate());
+        if ours.len() > 1_000 {
+            ours.clear();
+            thread::yield_now();
+        }
+    }
+    with(|g| assert!(ours.iter().all(|root| root.get(g).0 == [7; 1_000])));
+}
+
+#[test]
+fn a_runtime_is_not_built_if_the_environment_of_the_heap_means_nothing() {
+    const CHILD: &str = "GORT_TEST_CHILD";
+    let test = "a_runtime_is_not_built_if_the_environment_of_the_heap_means_nothing";
+    if std::env::var_os(CHILD).is_some() {
+        let error = gort::Runtime::new().expect_err("it means nothing");
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+        assert!(error.to_string().contains("GORT_GC is \"much\""), "{error}");
+        return;
+    }
+    let child = std::process::Command::new(std::env::current_exe().expect("a test is a program"))
+        .args(["--exact", test])
+        .envs([(CHILD, "1"), ("GORT_GC", "much")])
+        .output()
+        .expect("it can be started again");
+    assert!(child.status.success());
+}

@@ -10,11 +10,6 @@
 //!
 //! Locks are taken in this order: the sweep's, that of a space, that of the pool.
 //!
-//! # fork
-//!
-//! A child has the thread that called `fork` and no other: no collector, and locks as they were at that moment, some of them
-//! held by threads that are gone. As with most allocators, all that is safe is to replace the program; `std::process` does so.
-//!
 //! Rejected: an allocation by malloc for each object, with a header that links all of them. It cost three words and 88 ns
 //! for each node of a tree, and the sweep had to visit every object.
 
@@ -63,7 +58,7 @@ pub(crate) fn take_large(vtable: &'static VTable, shape: Shape) -> Result<Place,
 /// Gives the blocks of a large object to the heap, when the object has been written and coloured.
 pub(crate) fn settle(place: &Place) {
     let block = Block::of(place.object);
-    block.space().give_back(block);
+    block.space().give_back(block, false);
 }
 
 /// Makes a slot free that was to become an object. Blocks of its own are still the caller's until [`settle`].

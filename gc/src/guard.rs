@@ -4,7 +4,6 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
 
-use crate::Gc;
 use crate::arena::{self, AllocError, Place};
 use crate::defer::Deferred;
 use crate::local::{Local, lock};
@@ -13,6 +12,7 @@ use crate::phase::{Color, mark_color};
 use crate::seeded::bug;
 use crate::trace::{Object, Trace};
 use crate::tracer::Tracer;
+use crate::{Gc, fork};
 
 /// Proof that the current thread is pinned: what it reaches in the heap stays there while the guard lives.
 ///
@@ -33,7 +33,7 @@ pub struct Guard {
 /// # Panics
 ///
 /// Panics in a thread that uses the heap for the first time, if `GORT_GC`, `GORT_MEMLIMIT` or `GORT_GCTRACE` is set to what
-/// means nothing.
+/// means nothing; and in a child of a process that has called `fork` after it had used the heap.
 ///
 /// # Examples
 ///
@@ -45,10 +45,10 @@ pub struct Guard {
 #[inline]
 #[track_caller]
 pub fn pin() -> Guard {
-    let local = Local::current();
-    local.pin(Location::caller());
-    let _thread = PhantomData;
-    Guard { local, _thread }
+    match Guard::try_pin() {
+        Some(guard) => guard,
+        None => fork::refuse(),
+    }
 }
 
 /// Calls `f` with the current thread pinned.
@@ -70,6 +70,16 @@ pub fn with<R>(f: impl FnOnce(&Guard) -> R) -> R {
 }
 
 impl Guard {
+    /// Pins the current thread, unless this is a child of `fork`, which cannot be.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn try_pin() -> Option<Self> {
+        let local = Local::current()?;
+        local.pin(Location::caller())?;
+        let _thread = PhantomData;
+        Some(Self { local, _thread })
+    }
+
     /// Moves a value to the heap.
     ///
     /// It is dropped and freed some time after it has become unreachable, on another thread, in no particular order, and
@@ -172,7 +182,9 @@ impl Guard {
     #[inline]
     #[track_caller]
     pub fn repin(&mut self) {
-        self.local.repin(Location::caller());
+        if self.local.repin(Location::caller()).is_none() {
+            fork::refuse();
+        }
     }
 
     /// Calls `f` when all guards that exist now have ended, this one included.

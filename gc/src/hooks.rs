@@ -2,7 +2,74 @@
 
 use std::cell::Cell;
 
+use std::io;
+
 use crate::local::Local;
+use crate::{settings, sweep};
+
+/// Gives the memory that the current thread has at hand for new objects to whoever needs it.
+///
+/// A thread keeps a block for each of the types that it has allocated last, so that it need not ask for every object. One that
+/// will not allocate for a while should not keep them: an executor calls this before a worker sleeps. It costs nothing if the
+/// thread has allocated nothing since the last time.
+///
+/// # Examples
+///
+/// ```
+/// gort_gc::with(|g| drop(g.alloc(7)));
+/// gort_gc::hooks::flush();
+/// std::thread::yield_now(); // or sleep
+/// ```
+#[inline]
+pub fn flush() {
+    Local::flush_current();
+}
+
+/// Does a small part of the collector's work, if there is any that can be shared, and tells whether there was.
+///
+/// Each part takes some microseconds. An executor calls this on a worker that has nothing else to do, and looks between any
+/// two calls whether it has. Today the sweep is shared.
+///
+/// # Examples
+///
+/// ```
+/// fn idle(is_there_work: impl Fn() -> bool) {
+///     while !is_there_work() && gort_gc::hooks::help() {}
+///     // Nothing to do: sleep.
+/// }
+/// # idle(|| false);
+/// ```
+#[inline]
+pub fn help() -> bool {
+    sweep::help()
+}
+
+/// Tells whether [`help`] may find something to do. It costs one load.
+#[inline]
+#[must_use]
+pub fn wants_help() -> bool {
+    sweep::wants_help()
+}
+
+/// Looks whether the environment variables of the heap mean something.
+///
+/// Without this the first use of the heap panics if one does not. A runtime that is being built can fail in a better way.
+///
+/// # Errors
+///
+/// Returns an error of the kind [`InvalidInput`](io::ErrorKind::InvalidInput), which says what is wrong with `GORT_GC`,
+/// `GORT_MEMLIMIT` or `GORT_GCTRACE`.
+///
+/// # Examples
+///
+/// ```
+/// gort_gc::hooks::check_environment()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn check_environment() -> io::Result<()> {
+    let invalid = |text| io::Error::new(io::ErrorKind::InvalidInput, text);
+    settings::check_environment().map_err(invalid)
+}
 
 /// Looks whether tasks leave guards behind.
 ///

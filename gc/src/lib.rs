@@ -50,7 +50,8 @@
 //! * Objects die some time after they have become unreachable. Values are dropped on a thread of the collector, in no
 //!   particular order, and not at all at the end of the process. A type with edges cannot have a destructor; its fields can.
 //! * A guard that is held for long keeps memory from being reused, and nothing else. Hold none while waiting.
-//! * After a `fork`, a child must not use the heap: it has no collector. It may start another program.
+//! * After a `fork`, a child cannot use the heap: it has no collector, and [`pin`] panics there. It may start another program.
+//!   A process that forks before it first uses the heap has no such trouble.
 //! * The heap grows to about twice of what is alive: see [`set_gc_percent`] and [`set_memory_limit`]. Memory that objects own
 //!   outside the heap does not count, unless they hold an [`External`].
 //! * `GORT_GCTRACE=1` prints a line about each cycle; [`stats`], [`heap_profile`] and [`dump_graph`] tell more.
@@ -73,6 +74,7 @@ mod dropper;
 mod edge;
 mod epoch;
 mod fence;
+mod fork;
 mod gc;
 mod guard;
 mod local;

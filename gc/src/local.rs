@@ -24,6 +24,7 @@ use crate::arena::{self, AllocError, Cache, Place, Shape};
 use crate::defer::Deferred;
 use crate::epoch::{Epoch, State};
 use crate::fence;
+use crate::fork;
 use crate::object::{ObjectRef, VTable};
 use crate::pacer;
 use crate::phase::{Color, Word};
@@ -86,6 +87,8 @@ const THROTTLED: u8 = 1;
 const FENCED: u8 = 2;
 /// Set if the record is to be given back with the last guard, because the thread's destructor cannot do it.
 const UNTIL_UNPINNED: u8 = 4;
+/// Set for ever in a child of `fork`.
+const FORKED: u8 = 8;
 
 // SAFETY: the cells are the owner's, and there is one at a time: `in_use` hands a record from one thread to the next.
 unsafe impl Sync for Local {}
@@ -138,26 +141,33 @@ thread_local! {
 }
 
 impl Local {
-    /// Returns the record of the current thread.
+    /// Returns the record of the current thread, unless this is a child of `fork`.
     ///
     /// When the thread's own has been given back already, because other thread-locals are being destroyed, this returns one
     /// that is given back with its last guard.
     #[inline]
-    pub(crate) fn current() -> &'static Local {
-        match CURRENT.get() {
-            Some(local) => local,
-            None => Self::first(),
-        }
+    pub(crate) fn current() -> Option<&'static Local> {
+        CURRENT.get().or_else(Self::first)
     }
 
     #[cold]
-    fn first() -> &'static Local {
+    fn first() -> Option<&'static Local> {
+        if fork::is_child() {
+            return None;
+        }
         let local = Self::acquire();
         *lock(&local.name) = std::thread::current().name().map(str::to_owned);
         let owned = OWNED.try_with(|owned| owned.set(Owned(local)).is_ok());
         local.set_errand(UNTIL_UNPINNED, owned != Ok(true));
         CURRENT.set(Some(local));
-        local
+        Some(local)
+    }
+
+    /// Lets no pin of the current thread succeed from now on. For a child of `fork`.
+    pub(crate) fn refuse_to_pin() {
+        if let Some(local) = CURRENT.get() {
+            local.set_errand(FORKED, true);
+        }
     }
 
     fn acquire() -> &'static Local {
@@ -214,15 +224,16 @@ impl Local {
         lock(&REGISTER)
     }
 
-    /// Pins the owner once more.
+    /// Pins the owner once more, unless this is a child of `fork`.
     #[inline]
-    pub(crate) fn pin(&self, site: &'static Location<'static>) {
+    pub(crate) fn pin(&self, site: &'static Location<'static>) -> Option<()> {
         let pins = self.pins.get();
-        self.pins.set(pins + 1);
         if pins == 0 {
             self.set_site(site);
-            self.publish();
+            self.publish()?;
         }
+        self.pins.set(pins + 1);
+        Some(())
     }
 
     #[inline]
@@ -237,26 +248,30 @@ impl Local {
         }
     }
 
-    /// Unpins and pins, if there is one guard only.
+    /// Unpins and pins, if there is one guard only, and this is no child of `fork`.
     #[inline]
-    pub(crate) fn repin(&self, site: &'static Location<'static>) {
+    pub(crate) fn repin(&self, site: &'static Location<'static>) -> Option<()> {
         if self.pins.get() == 1 {
             self.set_site(site);
-            self.publish();
+            self.publish()?;
         }
+        Some(())
     }
 
     #[inline]
-    fn publish(&self) {
-        if self.errands.get() == 0 {
-            self.state.pin(&EPOCH);
-        } else {
-            self.publish_slow();
+    fn publish(&self) -> Option<()> {
+        if self.errands.get() != 0 {
+            return self.publish_slow();
         }
+        self.state.pin(&EPOCH);
+        Some(())
     }
 
     #[cold]
-    fn publish_slow(&self) {
+    fn publish_slow(&self) -> Option<()> {
+        if self.errands.get() & FORKED != 0 {
+            return None;
+        }
         if self.errands.get() & THROTTLED != 0 {
             self.owe(self.naps.get() - 1);
             // Not pinned, so the collector goes on meanwhile.
@@ -265,6 +280,7 @@ impl Local {
             std::thread::sleep(NAP);
         }
         self.state.pin_fenced(&EPOCH);
+        Some(())
     }
 
     fn set_errand(&self, errand: u8, on: bool) {
@@ -317,7 +333,18 @@ impl Local {
 
     /// Gives the blocks that the owner allocates from to whoever needs one.
     pub(crate) fn flush(&self) {
-        self.cache.flush();
+        // In a child, locks may be held by threads that it does not have.
+        if !fork::is_child() {
+            self.cache.flush();
+        }
+    }
+
+    /// Does the same for the current thread, if it has a record.
+    #[inline]
+    pub(crate) fn flush_current() {
+        if let Some(local) = CURRENT.get() {
+            local.flush();
+        }
     }
 
     /// Counts what is allocated.

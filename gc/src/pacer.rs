@@ -245,14 +245,14 @@ impl External {
     /// It may start a cycle, and slow down the next pins of the thread, as an allocation in the heap does.
     #[must_use = "the bytes count until this is dropped"]
     pub fn new(bytes: usize) -> Self {
+        // A guard, so that a thread that is ending has a record for as long as this takes.
+        let g = pin();
         // More than that cannot be allocated.
         let bytes = bytes.min(isize::MAX.cast_unsigned());
         PACER
             .external
             .fetch_add(bytes.cast_signed(), Ordering::Relaxed);
-        let naps = look();
-        // A guard, so that a thread that is ending has a record for as long as this takes.
-        pin().local().owe(naps);
+        g.local().owe(look());
         Self(bytes)
     }
 

@@ -189,7 +189,8 @@ impl<F: ?Sized> Clone for Root<F> {
 impl<F: ?Sized> Drop for Root<F> {
     #[inline]
     fn drop(&mut self) {
-        let g = pin();
+        // In a child of `fork` a root is nobody's business.
+        let Some(g) = Guard::try_pin() else { return };
         if !bug("no shading of dropped roots") {
             g.barrier(|| Some(self.object), || None);
         }

@@ -12,7 +12,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Once, OnceLock};
 
-use crate::pacer;
+use crate::{fork, pacer};
 
 const GC: &str = "GORT_GC";
 const MEMLIMIT: &str = "GORT_MEMLIMIT";
@@ -45,14 +45,17 @@ pub(crate) struct Limits {
 ///
 /// Panics if a variable has a value that means nothing.
 fn settings() -> &'static Settings {
-    static SETTINGS: OnceLock<Result<Settings, String>> = OnceLock::new();
-    let settings = SETTINGS.get_or_init(|| {
-        read(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
-    });
-    match settings {
+    match read_once() {
         Ok(settings) => settings,
         Err(text) => panic!("{text}"),
     }
+}
+
+fn read_once() -> &'static Result<Settings, String> {
+    static SETTINGS: OnceLock<Result<Settings, String>> = OnceLock::new();
+    SETTINGS.get_or_init(|| {
+        read(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
+    })
 }
 
 fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Settings, String> {
@@ -98,10 +101,22 @@ fn size(value: &str) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(1 << shift)
 }
 
-/// Reads the environment now, and panics if it says what means nothing.
+/// Reads the environment now, and says what is wrong with it.
+pub(crate) fn check_environment() -> Result<(), String> {
+    read_once().as_ref().map(drop).map_err(String::clone)
+}
+
+/// Begins to use the heap.
+///
+/// # Panics
+///
+/// Panics if the environment says what means nothing, and in a child of `fork`.
+#[track_caller]
 pub(crate) fn check() {
     static AIMED: Once = Once::new();
     settings();
+    fork::check();
+    fork::watch();
     AIMED.call_once(pacer::aim);
 }
 
@@ -139,6 +154,7 @@ pub(crate) fn traces() -> bool {
 /// assert_eq!(gort_gc::set_gc_percent(before), Some(400));
 /// ```
 pub fn set_gc_percent(percent: Option<u32>) -> Option<u32> {
+    check();
     let before = limits().percent;
     // Relaxed: a setting on its own.
     settings()
@@ -165,6 +181,7 @@ pub fn set_gc_percent(percent: Option<u32>) -> Option<u32> {
 /// assert_eq!(gort_gc::set_memory_limit(before), Some(1 << 30));
 /// ```
 pub fn set_memory_limit(bytes: Option<usize>) -> Option<usize> {
+    check();
     let before = limits().memory;
     // Relaxed: a setting on its own.
     settings()

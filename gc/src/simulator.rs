@@ -24,7 +24,7 @@ use crate::collector::{Cycle, Step};
 use crate::local::{self, Local, lock};
 use crate::phase::FREE;
 use crate::seeded::{bug, with_bug};
-use crate::sweep::{Sweep, for_each_object};
+use crate::sweep::{self, Sweep, for_each_object};
 use crate::{Gc, Guard, MutexGuard, Root, WeakRoot, pin, set_gc_percent};
 use node::{Bag, Node, Pointer, node};
 
@@ -249,7 +249,7 @@ impl World {
         let operation = if locked && self.below(2) == 0 {
             13 + self.below(3)
         } else {
-            self.below(20)
+            self.below(22)
         };
         match operation {
             0 => self.unpin(m),
@@ -287,6 +287,10 @@ impl World {
                 self.weaks[w] = hand.map(|hand| hand.pointer.root(g).downgrade());
             }
             19 => self.upgrade(m, b, g),
+            20 => {
+                sweep::help();
+            }
+            21 => g.local().flush(),
             _ => self.lock_or_unlock(m, a, g),
         }
         Ok(())

@@ -1,19 +1,69 @@
 //! The sweep: what has not been marked becomes free, block by block.
 //!
 //! It begins as the marking ends, and goes on beside the program. A thread that needs a block sweeps some of its type
-//! itself, so memory is used again at once; the collector's thread sweeps all others. Values with destructors are
+//! itself, so memory is used again at once; threads without anything else to do may [`help`]; the collector's thread sweeps all
+//! others. Values with destructors are
 //! condemned, and their blocks handed to the [`dropper`].
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use crate::arena::{Block, Space, Tally};
 use crate::dropper;
+use crate::fork;
 use crate::local::lock;
 use crate::object::ObjectRef;
 use crate::phase::Color;
 
 /// Locked while objects and blocks may be freed, and by those who look at all of them.
 static SWEEPING: Mutex<()> = Mutex::new(());
+
+/// The spaces of the sweep that goes on, for those who help: the one that the collector comes to last is taken first.
+static SHARED: Mutex<Vec<&'static Space>> = Mutex::new(Vec::new());
+
+/// Set if there are any.
+static IS_SHARED: AtomicBool = AtomicBool::new(false);
+
+/// Sweeps a block for the collector, and tells whether there was one.
+#[inline]
+pub(crate) fn help() -> bool {
+    wants_help() && help_slow()
+}
+
+/// Tells whether there may be a block to sweep for others than the collector.
+#[inline]
+pub(crate) fn wants_help() -> bool {
+    // Relaxed: a hint; the lock of the spaces orders the rest.
+    IS_SHARED.load(Ordering::Relaxed)
+}
+
+#[cold]
+fn help_slow() -> bool {
+    if fork::is_child() {
+        return false;
+    }
+    loop {
+        let Some(space) = lock(&SHARED).last().copied() else {
+            return false;
+        };
+        // This leaves one alone that has been swept, if no other sweep of it has begun.
+        if space.sweep_one() {
+            return true;
+        }
+        let mut spaces = lock(&SHARED);
+        spaces.pop_if(|last| std::ptr::eq(*last, space));
+        // Relaxed: as in `wants_help`.
+        IS_SHARED.store(!spaces.is_empty(), Ordering::Relaxed);
+    }
+}
+
+/// Lets others help, or no more.
+fn share(spaces: Vec<&'static Space>) {
+    let mut shared = lock(&SHARED);
+    *shared = spaces;
+    // Relaxed: as in `wants_help`.
+    IS_SHARED.store(!shared.is_empty(), Ordering::Relaxed);
+}
 
 /// A sweep, which can be stepped.
 pub(crate) struct Sweep {
@@ -37,6 +87,7 @@ impl Sweep {
         // A space that is made after this has nothing to be swept.
         let spaces = Space::all();
         spaces.iter().for_each(|space| space.begin_sweep(live));
+        share(spaces.iter().rev().copied().collect());
         Self {
             spaces,
             condemned: Vec::new(),
@@ -67,6 +118,7 @@ impl Sweep {
 
     /// Hands what is condemned to the dropper, and tells what has been found.
     fn end(self) -> Tally {
+        share(Vec::new());
         if !self.condemned.is_empty() {
             dropper::drop_all(self.condemned);
         }
@@ -75,7 +127,9 @@ impl Sweep {
 }
 
 /// Visits all objects there are. They are not swept meanwhile; new ones may be left out.
+#[track_caller]
 pub(crate) fn for_each_object(mut visit: impl FnMut(ObjectRef)) {
+    fork::check();
     let _alone = exclude();
     for space in Space::all() {
         for block in space.blocks() {

@@ -2,6 +2,7 @@
 
 use std::task::Waker;
 
+use gort_gc::hooks;
 use gort_primitives::atomic::{Ordering, fence};
 
 use super::{KEEP_ALIVE, Root};
@@ -36,6 +37,7 @@ impl Here<'_> {
             return;
         }
         self.hand_in_all();
+        hooks::flush();
         let released = self.m().lease.release();
         self.lost_p();
         if let Released::P(p) = released {
@@ -52,6 +54,8 @@ impl Here<'_> {
     #[cold]
     pub(super) fn sleep(self, root: &impl Root) {
         debug_assert!(self.m().slot.is_empty(), "sleep: the next slot is full");
+        // Before anybody can want this M back.
+        hooks::flush();
         let searching = self.local().searching.replace(false);
         let released = self.m().lease.release();
         self.lost_p();

@@ -50,7 +50,11 @@ impl Place {
 #[derive(Debug)]
 pub(crate) struct Cache {
     entries: [Entry; ENTRIES],
+    /// A bit for each entry that may have a block.
+    used: Cell<u64>,
 }
+
+const _: () = assert!(ENTRIES == u64::BITS as usize);
 
 /// 64 slots of a block.
 #[derive(Debug)]
@@ -78,6 +82,7 @@ impl Cache {
     pub(crate) const fn new() -> Self {
         Self {
             entries: [const { Entry::new() }; ENTRIES],
+            used: Cell::new(0),
         }
     }
 
@@ -109,17 +114,23 @@ impl Cache {
         if !ptr::eq(entry.vtable.get(), vtable) {
             let neighbour = &self.entries[index ^ 1];
             entry.swap(neighbour);
+            self.used.set(self.used.get() | 1 << (index ^ 1));
             if !ptr::eq(entry.vtable.get(), vtable) {
                 entry.flush();
                 entry.vtable.set(vtable);
             }
         }
+        self.used.set(self.used.get() | 1 << index);
         entry.refill(vtable)
     }
 
     /// Gives all blocks back.
     pub(crate) fn flush(&self) {
-        self.entries.iter().for_each(Entry::flush);
+        let mut used = self.used.take();
+        while used != 0 {
+            self.entries[used.trailing_zeros() as usize].flush();
+            used &= used - 1;
+        }
     }
 
     #[inline]
@@ -157,7 +168,7 @@ impl Entry {
                         .as_ref()
                         .map_or_else(|| Space::of(vtable), |owned| owned.space);
                     if let Some(owned) = full.take() {
-                        space.give_back(owned.block);
+                        space.give_back(owned.block, false);
                     }
                     full.insert(Owned {
                         space,
@@ -180,9 +191,9 @@ impl Entry {
 
     fn flush(&self) {
         self.vtable.set(ptr::null());
-        self.free.set(0);
+        let has_free = self.free.take() != 0;
         if let Some(owned) = self.block.take() {
-            owned.space.give_back(owned.block);
+            owned.space.give_back(owned.block, has_free);
         }
     }
 }

@@ -137,13 +137,14 @@ impl Space {
         Ok(block)
     }
 
-    /// Takes back a block from its owner.
-    pub(super) fn give_back(&self, block: Block) {
+    /// Takes back a block from its owner, who may know that it has free slots.
+    pub(super) fn give_back(&self, block: Block, has_free: bool) {
         let mut blocks = lock(&self.blocks);
         debug_assert_eq!(block.state(), State::Owned);
         block.set_state(State::Full);
         // One that has not been swept yet will be looked at then. If it is one slot, and that is free, the next sweep finds it.
-        if block.index() < blocks.swept && block.slots() > 1 && block.count_free() > 0 {
+        if block.index() < blocks.swept && block.slots() > 1 && (has_free || block.count_free() > 0)
+        {
             blocks.insert_partial(block);
         }
     }
