@@ -2,7 +2,8 @@
 //!
 //! `cargo run --release --example pipeline [N [COUNT]]` sums the squares of the primes below N, or of the first COUNT that come.
 
-use gort::sync::chan::{self, Receiver, Sender};
+use gort::sync::{Context, ContextError};
+use gort::task::Pipeline;
 
 #[gort::main]
 async fn main() {
@@ -13,42 +14,25 @@ async fn main() {
         eprintln!("the limit and the count must be whole numbers, like 200000");
         std::process::exit(2);
     };
-    let (input, numbers) = chan::bounded(64);
-    let (output, results) = chan::bounded(64);
-    gort::go(generate(limit, input));
-    // Fan out: all workers receive from one channel.
-    for i in 0..gort::available_procs() {
-        let worker = gort::task::Builder::new().name(format!("worker {i}"));
-        worker.go(square_primes(numbers.clone(), output.clone()));
-    }
-    // The results end when the last worker has dropped its end; and the workers, when we drop ours.
-    drop((numbers, output));
-    println!("{}", sum(results, count).await);
-}
-
-async fn generate(limit: u64, to: Sender<u64>) {
-    for n in 2..limit {
-        if to.send(n).await.is_err() {
-            // Nobody wants more.
-            return;
-        }
-    }
-}
-
-async fn square_primes(from: Receiver<u64>, to: Sender<u64>) {
-    while let Ok(n) = from.recv().await {
-        let is_prime = (2..).take_while(|d| d * d <= n).all(|d| n % d != 0);
-        if is_prime && to.send(n * n).await.is_err() {
-            return;
-        }
-    }
-}
-
-async fn sum(results: Receiver<u64>, count: u64) -> u64 {
+    let mut pipeline = Pipeline::<ContextError>::new(&Context::background(), 64);
+    let numbers = pipeline.source(2..limit);
+    let workers = gort::available_procs();
+    let squares = pipeline.filter_map(numbers, workers, async |n| Ok(is_prime(n).then(|| n * n)));
     let mut sum = 0_u64;
     for _ in 0..count {
-        let Ok(n) = results.recv().await else { break };
-        sum = sum.wrapping_add(n);
+        let Ok(square) = squares.recv().await else {
+            break;
+        };
+        sum = sum.wrapping_add(square);
     }
-    sum
+    // Nobody wants more: the workers stop, and then the generator.
+    drop(squares);
+    pipeline.wait().await.expect("nothing here fails");
+    println!("{sum}");
+}
+
+fn is_prime(n: u64) -> bool {
+    (2..)
+        .take_while(|d| d * d <= n)
+        .all(|d| !n.is_multiple_of(d))
 }

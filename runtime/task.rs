@@ -8,7 +8,8 @@
 //! The first is the contract of smol, the second that of Go's `go` statement, of tokio and of `std::thread`.
 //!
 //! Several at once: a [`JoinSet`] is joined in the order in which its goroutines end, an [`ErrGroup`] fails with the first error, a
-//! [`WaitGroup`](gort_sync::WaitGroup) [counts](WaitGroupExt), and those of a [`scope`] may borrow. A [`context`] is inherited.
+//! [`WaitGroup`](gort_sync::WaitGroup) [counts](WaitGroupExt), those of a [`Pipeline`] pass values on, and those of a [`scope`] may borrow. A
+//! [`context`] is inherited.
 
 use std::fmt;
 use std::future::Future;
@@ -26,6 +27,7 @@ mod inherit;
 mod join;
 mod join_set;
 mod local_key;
+mod pipeline;
 mod scoped;
 mod wait_reason;
 mod yields;
@@ -39,6 +41,7 @@ pub(crate) use inherit::{heir, inherited};
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub use join_set::{JoinNext, JoinSet};
 pub use local_key::{AccessError, LocalKey, Scope};
+pub use pipeline::Pipeline;
 pub use scoped::{GoScope, ScopedJoinHandle, scope};
 pub use wait_reason::WaitReason;
 pub(crate) use wait_reason::{note_io_wait, note_sync_wait, note_wait};

@@ -4,6 +4,8 @@
 mod err_group;
 #[path = "structure/join_set.rs"]
 mod join_set;
+#[path = "structure/pipeline.rs"]
+mod pipeline;
 #[path = "structure/scope.rs"]
 mod scope;
 

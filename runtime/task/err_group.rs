@@ -142,7 +142,7 @@ impl<E: Send + 'static> ErrGroup<E> {
         Ok(self.start(future, place, Location::caller()))
     }
 
-    fn start<F>(
+    pub(super) fn start<F>(
         &mut self,
         future: F,
         place: Option<OwnedSemaphorePermit>,
