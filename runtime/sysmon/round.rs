@@ -160,7 +160,8 @@ impl Round {
             let mut survey = survey(rt, late);
             rests &= !survey.moves;
             orphans += survey.orphans;
-            found |= !survey.stuck.is_empty() || survey.young_orphans || survey.surplus;
+            found |= survey.stuck.iter().any(|stuck| self.is_news(stuck));
+            found |= survey.young_orphans || survey.surplus;
             self.uneven |= survey.polls && rt.idle.idle_ps() > 0;
             slices |= survey.slices;
             evacuate(rt, &mut survey);
@@ -247,6 +248,12 @@ impl Round {
                 doing => stall::tell(rt, Stall::of(&stuck.m, duration, doing)),
             }
         }
+    }
+
+    /// Whether a stuck M is a reason to look again soon. One that has no CPU is not: nothing can be done for it, and on a busy
+    /// machine there is always one.
+    fn is_news(&mut self, stuck: &Stuck) -> bool {
+        self.doing(stuck) != Doing::Descheduled
     }
 
     fn doing(&mut self, stuck: &Stuck) -> Doing {
