@@ -222,9 +222,13 @@ impl Round {
         if let Some(rt) = runtimes.iter().find(|rt| rt.idle.wants_wake()) {
             // It finds nothing to run, and sleeps in the reactor.
             rt.wake_p();
-        } else if reactor.sources() > 0
-            && let Some(mut driver) = reactor.try_driver()
-        {
+            return true;
+        }
+        if reactor.sources() == 0 {
+            // Every P is busy and no descriptor is waited for yet: whoever goes to sleep first drives.
+            return false;
+        }
+        if let Some(mut driver) = reactor.try_driver() {
             let mut wakers = Vec::new();
             let outcome = driver.wait(Some(Duration::ZERO), &mut wakers);
             drop(driver);
