@@ -24,6 +24,7 @@
 //! of Go.
 
 use crate::defer::{self, Deferred};
+use crate::grey::{self, Closing};
 use crate::local::{self, Local, advance, lock};
 use crate::object::ObjectRef;
 use crate::phase::{Phase, Word, mark_color};
@@ -31,7 +32,7 @@ use crate::root;
 use crate::seeded::bug;
 use crate::sweep::Sweep;
 use crate::tracer::Tracer;
-use crate::weak::{self, Closing};
+use crate::weak;
 
 /// A cycle as a machine, so that the simulator can run others between any two of its steps.
 pub(crate) struct Cycle {
@@ -202,7 +203,7 @@ impl Cycle {
     fn take_grey(&mut self) {
         let all = Local::all().clone();
         for local in all {
-            self.grey.append(&mut lock(&local.grey).objects);
+            local.grey.take(&mut self.grey);
         }
     }
 
@@ -214,27 +215,10 @@ impl Cycle {
             return true;
         }
         let all = Local::all();
-        let mut pushed = Vec::with_capacity(all.len());
-        for local in all.iter() {
-            let mut grey = lock(&local.grey);
-            self.grey.append(&mut grey.objects);
-            pushed.push(grey.pushed);
+        let nothing = grey::last_look(all.iter().map(|local| &local.grey), &mut self.grey);
+        if nothing {
+            Local::set_closing(&all, Closing::Closed);
         }
-        if !self.grey.is_empty() {
-            return false;
-        }
-        // Closed one by one: what an upgrade shades before that is counted, and after that it shades nothing.
-        let changed = all.iter().zip(pushed).any(|(local, before)| {
-            let mut grey = lock(&local.grey);
-            grey.closing = Closing::Closed;
-            grey.pushed != before
-        });
-        let closing = if changed {
-            Closing::Open
-        } else {
-            Closing::Closed
-        };
-        Local::set_closing(&all, closing);
-        !changed
+        nothing
     }
 }

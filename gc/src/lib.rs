@@ -76,6 +76,7 @@ mod epoch;
 mod fence;
 mod fork;
 mod gc;
+mod grey;
 mod guard;
 mod local;
 mod lock;

@@ -25,14 +25,13 @@ use crate::defer::Deferred;
 use crate::epoch::{Epoch, State};
 use crate::fence;
 use crate::fork;
+use crate::grey::{Buffer, Closing, Shade, Undecided};
 use crate::object::{ObjectRef, VTable};
 use crate::pacer;
-use crate::phase::{Color, Word};
+use crate::phase::Word;
 use crate::report::{Report, report};
 use crate::root::Block;
-use crate::seeded::bug;
 use crate::settings;
-use crate::weak::{Closing, Undecided};
 
 /// The word of all threads. Written by the collector.
 #[cfg(not(gort_loom))]
@@ -76,7 +75,8 @@ pub(crate) struct Local {
     pub(crate) cells: Mutex<Vec<ObjectRef>>,
     /// What the owner has deferred since the last cycle began.
     pub(crate) deferred: Mutex<Vec<Deferred>>,
-    pub(crate) grey: Mutex<Grey>,
+    /// Objects that the owner has shaded and the collector has not traced.
+    pub(crate) grey: Buffer<ObjectRef>,
     /// What the owner allocates from.
     cache: Cache,
 }
@@ -93,27 +93,8 @@ const FORKED: u8 = 8;
 // SAFETY: the cells are the owner's, and there is one at a time: `in_use` hands a record from one thread to the next.
 unsafe impl Sync for Local {}
 
-/// Objects that the owner has shaded and the collector has not traced.
-#[derive(Debug, Default)]
-pub(crate) struct Grey {
-    pub(crate) objects: Vec<ObjectRef>,
-    /// How many have ever been pushed.
-    pub(crate) pushed: u64,
-    pub(crate) closing: Closing,
-}
-
 /// What new buffers are. Changed under the lock of the register, when all others are.
 static CLOSING: Mutex<Closing> = Mutex::new(Closing::Open);
-
-impl Grey {
-    fn push(&mut self, object: ObjectRef, color: Color) {
-        object.set_color(color);
-        if object.needs_trace() {
-            self.objects.push(object);
-            self.pushed += 1;
-        }
-    }
-}
 
 /// Locks what is never held across foreign code, so that its poison means nothing.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -193,10 +174,7 @@ impl Local {
             reported: AtomicU64::new(Word::NONE.0),
             deferred: Mutex::default(),
             cells: Mutex::default(),
-            grey: Mutex::new(Grey {
-                closing: *lock(&CLOSING),
-                ..Grey::default()
-            }),
+            grey: Buffer::new(*lock(&CLOSING)),
             cache: Cache::new(),
         }));
         register.push(local);
@@ -215,8 +193,7 @@ impl Local {
     /// Lets all upgrades know how far the collector is. The caller has the register.
     pub(crate) fn set_closing(all: &[&'static Local], closing: Closing) {
         *lock(&CLOSING) = closing;
-        all.iter()
-            .for_each(|local| lock(&local.grey).closing = closing);
+        all.iter().for_each(|local| local.grey.set_closing(closing));
     }
 
     /// All records, in a register that nobody can enter meanwhile.
@@ -396,8 +373,7 @@ impl Local {
 
     #[cold]
     fn shade_white(&self, object: ObjectRef) {
-        // Marking, pushing and counting are one step for the collector.
-        lock(&self.grey).push(object, self.word().mark_color());
+        self.grey.push(object, self.word().mark_color());
     }
 
     /// Makes a strong pointer of a weak one, whose target `load` reads, while a cycle marks. See [`weak`](crate::weak).
@@ -405,20 +381,7 @@ impl Local {
         &self,
         load: impl FnOnce() -> Option<ObjectRef>,
     ) -> Result<Option<ObjectRef>, Undecided> {
-        let mut grey = lock(&self.grey);
-        match grey.closing {
-            Closing::Closed if !bug("upgrades after the last look") => Err(Undecided),
-            Closing::Open | Closing::Closed => {
-                let object = load();
-                let color = self.word().mark_color();
-                let white = object.filter(|object| object.color() != color);
-                if let Some(object) = white.filter(|_| !bug("no shading of upgrades")) {
-                    grey.push(object, color);
-                }
-                Ok(object)
-            }
-            Closing::Done => Ok(load()),
-        }
+        self.grey.upgrade(load, self.word().mark_color())
     }
 
     /// How many guards the current thread has.

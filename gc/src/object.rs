@@ -9,6 +9,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 
 use crate::arena::{Block, Shape};
+use crate::grey::Shade;
 use crate::phase::Color;
 use crate::trace::{Trace, TypeInfo};
 use crate::tracer::Tracer;
@@ -80,6 +81,28 @@ unsafe fn drop<T>(value: NonNull<()>) {
     unsafe { value.cast::<T>().drop_in_place() };
 }
 
+impl Shade for ObjectRef {
+    #[inline]
+    fn color(self) -> Color {
+        let block = self.block();
+        // Relaxed: what a colour decides is ordered by edges, by the lock of a grey buffer, or by a grace period.
+        block.color(block.slot_of(self.0)).load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    fn set_color(self, color: Color) {
+        let block = self.block();
+        // Relaxed: as in `color`. Two who mark at the same time trace the object twice, which does no harm.
+        let byte = block.color(block.slot_of(self.0));
+        byte.store(color, Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn needs_trace(self) -> bool {
+        self.block().needs_trace()
+    }
+}
+
 impl ObjectRef {
     /// The object at an address.
     ///
@@ -104,27 +127,6 @@ impl ObjectRef {
 
     pub(crate) fn vtable(self) -> &'static VTable {
         self.block().vtable()
-    }
-
-    /// Tells whether there may be pointers in the value.
-    #[inline]
-    pub(crate) fn needs_trace(self) -> bool {
-        self.block().needs_trace()
-    }
-
-    #[inline]
-    pub(crate) fn color(self) -> Color {
-        let block = self.block();
-        // Relaxed: what a colour decides is ordered by edges, by the lock of a grey buffer, or by a grace period.
-        block.color(block.slot_of(self.0)).load(Ordering::Relaxed)
-    }
-
-    #[inline]
-    pub(crate) fn set_color(self, color: Color) {
-        let block = self.block();
-        // Relaxed: as in `color`. Two who mark at the same time trace the object twice, which does no harm.
-        let byte = block.color(block.slot_of(self.0));
-        byte.store(color, Ordering::Relaxed);
     }
 
     /// The bytes of the value.

@@ -21,6 +21,7 @@ use std::collections::HashSet;
 use std::sync::{Mutex as StdMutex, MutexGuard as StdMutexGuard};
 
 use crate::collector::{Cycle, Step};
+use crate::grey::Shade;
 use crate::local::{self, Local, lock};
 use crate::phase::FREE;
 use crate::seeded::{bug, with_bug};
@@ -172,9 +173,7 @@ impl World {
                 .chain(cells)
                 .all(|object| object.color() == cycle.color());
             // What is shaded after the decision was not marked, whether it can be reached or not.
-            let all_black = Local::all()
-                .iter()
-                .all(|local| lock(&local.grey).objects.is_empty());
+            let all_black = Local::all().iter().all(|local| local.grey.is_empty());
             if !all_marked || !all_black {
                 // Not to be swept before everybody has let go.
                 self.weaks = [const { None }; WEAKS];

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::grey::Shade;
 use crate::local::Local;
 use crate::object::ObjectRef;
 use crate::phase::{Color, mark_color};

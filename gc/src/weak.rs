@@ -12,8 +12,8 @@
 //! | IDLE, ARM | is not swept before the pin has ended, because of the second grace period | ARM shades it |
 //! | MARK1, MARK2 | may be found dead at any time | see below |
 //!
-//! While a cycle marks, an upgrade happens under the lock of the thread's grey buffer, which the collector takes for its last
-//! look. It finds the buffer
+//! While a cycle marks, an upgrade happens under the lock of the thread's [grey buffer](crate::grey), which the collector takes
+//! for its last look. It finds the buffer
 //!
 //! 1. *open*: the last look is to come. The target is shaded, which that look will notice, and kept.
 //! 2. *closed*: the collector has looked at this buffer and not yet at all others. It will open it again, or decide. Wait.
@@ -31,6 +31,7 @@ use std::ptr::{self, NonNull};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
+use crate::grey::{Shade, Undecided};
 use crate::local::{Local, lock};
 use crate::object::ObjectRef;
 use crate::phase::{Color, Phase};
@@ -39,15 +40,6 @@ use crate::{Gc, Guard, Root, Trace, Tracer};
 
 /// Cells whose target was alive when the last cycle ended.
 static CELLS: Mutex<Vec<ObjectRef>> = Mutex::new(Vec::new());
-
-/// Whether the collector has had its last look at the grey buffer of a thread. See the head of the file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Closing {
-    #[default]
-    Open,
-    Closed,
-    Done,
-}
 
 /// An object with the address of another, or null if that is dead. The type parameter is that of the other.
 #[repr(transparent)]
@@ -84,10 +76,6 @@ impl<T: ?Sized> Target<'_, T> {
         }
     }
 }
-
-/// The collector is about to decide.
-#[derive(Debug)]
-pub(crate) struct Undecided;
 
 /// Returns what a cell leads to.
 ///

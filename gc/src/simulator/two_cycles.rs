@@ -4,6 +4,7 @@
 use super::node::{Bag, Node, node};
 use super::{alone, finish, finish_sweep};
 use crate::collector::{Cycle, Step};
+use crate::grey::Shade;
 use crate::local::Local;
 use crate::seeded::with_bug;
 use crate::{Root, pin, with};
