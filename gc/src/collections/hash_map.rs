@@ -26,12 +26,17 @@
 //! Rejected: split-ordered lists (Shalev and Shavit, 2006), which need no moving, but take a look-up past dummy nodes, and
 //! deletion marks; locks per bucket, which a suspended goroutine would hold.
 
+mod chain;
+mod table;
+
 use std::borrow::Borrow;
 use std::fmt;
 use std::hash::{BuildHasher, Hash, RandomState};
-use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicIsize, Ordering};
 
 use crate::{Edge, Gc, Guard, Object, Trace};
+use chain::{Chain, Link, links, some_links, without};
+use table::Table;
 
 /// The number of buckets to begin with. Thin air, and at least `STRIDE`.
 const FIRST: usize = 16;
@@ -78,36 +83,6 @@ pub struct HashMap<'g, K, V, S: 'static = RandomState> {
 #[derive(Trace, Default)]
 #[repr(align(64))]
 struct Count(AtomicIsize);
-
-#[derive(Trace)]
-struct Table<'g, K, V> {
-    /// A power of two.
-    buckets: Box<[Edge<'g, Link<'g, K, V>>]>,
-    /// The table that this one grows into. Constant once it is not null.
-    next: Edge<'g, Table<'g, K, V>>,
-    /// Counts the buckets that insertions have undertaken to move. It may go round more than once, so that one who was
-    /// suspended does not keep the table from being moved.
-    claimed: AtomicUsize,
-    moved: AtomicUsize,
-    /// The links without contents, one for all buckets.
-    empty_link: Gc<'g, Link<'g, K, V>>,
-    moved_link: Gc<'g, Link<'g, K, V>>,
-}
-
-/// A part of a chain, or the state of a bucket.
-#[derive(Trace)]
-enum Link<'g, K, V> {
-    Pair {
-        hash: u64,
-        entry: Gc<'g, Entry<K, V>>,
-        next: Chain<'g, K, V>,
-    },
-    Empty,
-    Frozen(Chain<'g, K, V>),
-    Moved,
-}
-
-type Chain<'g, K, V> = Option<Gc<'g, Link<'g, K, V>>>;
 
 /// What [`HashMap`] maps, in one object.
 #[derive(Trace)]
@@ -467,79 +442,6 @@ where
 enum Change<'g, K, V, R> {
     Nothing(R),
     To(Chain<'g, K, V>, R),
-}
-
-impl<'g, K: Object<'g>, V: Object<'g>> Table<'g, K, V> {
-    fn new(g: &'g Guard, buckets: usize) -> Gc<'g, Self> {
-        g.alloc(Self {
-            buckets: (0..buckets).map(|_| Edge::null()).collect(),
-            next: Edge::null(),
-            claimed: AtomicUsize::new(0),
-            moved: AtomicUsize::new(0),
-            empty_link: g.alloc(Link::Empty),
-            moved_link: g.alloc(Link::Moved),
-        })
-    }
-}
-
-impl<'g, K, V> Table<'g, K, V> {
-    fn index(&self, hash: u64) -> usize {
-        hash as usize & (self.buckets.len() - 1)
-    }
-
-    fn bucket(&self, hash: u64) -> &Edge<'g, Link<'g, K, V>> {
-        &self.buckets[self.index(hash)]
-    }
-
-    /// The table that a bucket has moved to.
-    fn next(&self) -> Gc<'g, Table<'g, K, V>> {
-        self.next.load().expect("a bucket moves to the next table")
-    }
-}
-
-/// Visits the hashes and entries of a chain.
-fn links<'g, K, V>(mut chain: Chain<'g, K, V>) -> impl Iterator<Item = (u64, Gc<'g, Entry<K, V>>)> {
-    std::iter::from_fn(move || {
-        if let Some(Link::Frozen(frozen)) = chain.map(Gc::as_ref) {
-            chain = *frozen;
-        }
-        match chain?.as_ref() {
-            Link::Pair { hash, entry, next } => {
-                chain = *next;
-                Some((*hash, *entry))
-            }
-            Link::Empty | Link::Moved | Link::Frozen(_) => None,
-        }
-    })
-}
-
-/// Returns what a new link may point to: a chain, without the link that stands for none.
-fn some_links<'g, K, V>(chain: Chain<'g, K, V>) -> Chain<'g, K, V> {
-    chain.filter(|link| matches!(link.as_ref(), Link::Pair { .. }))
-}
-
-/// Finds the first entry of this hash for which `wanted` holds, and returns it with a chain of all others.
-#[expect(clippy::type_complexity, reason = "an entry and the rest")]
-fn without<'g, K: Object<'g>, V: Object<'g>>(
-    g: &'g Guard,
-    chain: Chain<'g, K, V>,
-    hash: u64,
-    mut wanted: impl FnMut(&Entry<K, V>) -> bool,
-) -> Option<(Gc<'g, Entry<K, V>>, Chain<'g, K, V>)> {
-    let before = links(chain).position(|(h, entry)| h == hash && wanted(&entry))?;
-    let mut rest = chain;
-    let mut found = None;
-    for _ in 0..=before {
-        let Some(Link::Pair { entry, next, .. }) = rest.map(Gc::as_ref) else {
-            unreachable!("links do not change");
-        };
-        (found, rest) = (Some(*entry), *next);
-    }
-    for (hash, entry) in links(chain).take(before) {
-        let next = rest;
-        rest = Some(g.alloc(Link::Pair { hash, entry, next }));
-    }
-    Some((found?, rest))
 }
 
 fn second<A, B>((_, b): (A, B)) -> B {
