@@ -15,6 +15,7 @@
 
 mod block;
 mod cache;
+mod color;
 mod poison;
 mod pool;
 mod range;

@@ -6,7 +6,6 @@ use std::alloc::Layout;
 use std::any::{TypeId, type_name};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
-use std::sync::atomic::Ordering;
 
 use crate::arena::{Block, Shape};
 use crate::grey::Shade;
@@ -85,16 +84,14 @@ impl Shade for ObjectRef {
     #[inline]
     fn color(self) -> Color {
         let block = self.block();
-        // Relaxed: what a colour decides is ordered by edges, by the lock of a grey buffer, or by a grace period.
-        block.color(block.slot_of(self.0)).load(Ordering::Relaxed)
+        block.color(block.slot_of(self.0)).get()
     }
 
     #[inline]
     fn set_color(self, color: Color) {
         let block = self.block();
-        // Relaxed: as in `color`. Two who mark at the same time trace the object twice, which does no harm.
-        let byte = block.color(block.slot_of(self.0));
-        byte.store(color, Ordering::Relaxed);
+        // Two who mark at the same time trace the object twice, which does no harm.
+        block.color(block.slot_of(self.0)).set(color);
     }
 
     #[inline]

@@ -27,8 +27,8 @@
 use std::alloc::Layout;
 use std::cell::Cell;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU8, Ordering};
 
+use super::color::ColorByte;
 use super::poison;
 use super::space::Space;
 use crate::object::VTable;
@@ -280,16 +280,16 @@ impl Block {
     }
 
     #[inline]
-    pub(super) fn color_ptr(self, slot: usize) -> NonNull<AtomicU8> {
+    pub(super) fn color_ptr(self, slot: usize) -> NonNull<ColorByte> {
         // SAFETY: colours follow the header.
-        let colors = unsafe { self.0.add(1) }.cast::<AtomicU8>();
+        let colors = unsafe { self.0.add(1) }.cast::<ColorByte>();
         // SAFETY: there is one for each slot.
         unsafe { colors.add(slot) }
     }
 
     /// The colour byte of a slot. It is there as long as the block is in use.
     #[inline]
-    pub(crate) fn color(&self, slot: usize) -> &AtomicU8 {
+    pub(crate) fn color(&self, slot: usize) -> &ColorByte {
         // SAFETY: initialised when the block was made.
         unsafe { self.color_ptr(slot).as_ref() }
     }
@@ -307,10 +307,7 @@ impl Block {
     pub(super) fn free_from(self, first: usize) -> u64 {
         let last = self.slots().min(first + 64);
         (first..last).rev().fold(0, |mask, slot| {
-            // Acquire: pairs with the Release in `free`: what was done with the last object in the slot comes before the next is
-            // written.
-            let is_free = self.color(slot).load(Ordering::Acquire) == FREE;
-            (mask << 1) | u64::from(is_free)
+            (mask << 1) | u64::from(self.color(slot).is_free())
         })
     }
 
@@ -325,16 +322,16 @@ impl Block {
         let mut found = Found::default();
         for slot in 0..self.slots() {
             let color = self.color(slot);
-            // Relaxed: an owner that allocates in this slot meanwhile gives it the live colour.
-            match color.load(Ordering::Relaxed) {
+            // An owner that allocates in this slot meanwhile gives it the live colour.
+            match color.get() {
                 c if c == live => found.live += 1,
                 FREE => found.free += 1,
                 CONDEMNED | TAKEN => {}
                 _ => {
                     found.dead += 1;
                     if needs_drop {
-                        // Relaxed: the lock of the space orders this and what the dropper does.
-                        color.store(CONDEMNED, Ordering::Relaxed);
+                        // The lock of the space orders this and what the dropper does.
+                        color.set(CONDEMNED);
                     } else {
                         found.free += 1;
                         self.free(slot);
@@ -350,15 +347,14 @@ impl Block {
         let bytes = self.slot_bytes();
         // SAFETY: the slot holds no object any more, and is nobody's until its colour says so.
         unsafe { poison::set(self.object(slot).cast(), bytes) };
-        // Release: pairs with the Acquire in `free_from`.
-        self.color(slot).store(FREE, Ordering::Release);
+        self.color(slot).free();
     }
 
     /// Calls `drop` for each condemned object, and frees it.
     pub(super) fn drop_condemned(self, mut drop: impl FnMut(NonNull<()>)) {
         for slot in 0..self.slots() {
-            // Relaxed: if it was condemned after the lock was last released, it will be seen the next time.
-            if self.color(slot).load(Ordering::Relaxed) == CONDEMNED {
+            // If it was condemned after the lock was last released, it will be seen the next time.
+            if self.color(slot).get() == CONDEMNED {
                 drop(self.object(slot));
                 self.free(slot);
             }
@@ -371,17 +367,15 @@ impl Block {
 
     fn count(self, color: Color) -> usize {
         let slots = 0..self.slots();
-        // Relaxed: the caller holds the lock of the space. What the owner or the dropper does meanwhile is seen the next time.
-        let same = |slot: &usize| self.color(*slot).load(Ordering::Relaxed) == color;
+        // The caller holds the lock of the space. What the owner or the dropper does meanwhile is seen the next time.
+        let same = |slot: &usize| self.color(*slot).get() == color;
         slots.filter(same).count()
     }
 
     /// Visits the objects that are there.
     pub(crate) fn for_each(self, mut visit: impl FnMut(NonNull<()>)) {
         for slot in 0..self.slots() {
-            // Acquire: pairs with the Release in `Place::set_color`, after which the object is initialised.
-            let color = self.color(slot).load(Ordering::Acquire);
-            if is_object(color) {
+            if is_object(self.color(slot).visit()) {
                 visit(self.object(slot));
             }
         }
@@ -393,8 +387,7 @@ impl Block {
     /// Poisons free slots, when nobody allocates.
     pub(super) fn poison_free(self) {
         for slot in 0..self.slots() {
-            // Relaxed: nobody allocates.
-            if self.color(slot).load(Ordering::Relaxed) == FREE {
+            if self.color(slot).get() == FREE {
                 self.free(slot);
             }
         }

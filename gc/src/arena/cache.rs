@@ -8,9 +8,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::block::Block;
+use super::color::ColorByte;
 use super::space::Space;
 use super::{AllocError, poison};
 use crate::object::VTable;
@@ -23,7 +23,7 @@ const ENTRIES: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Place {
     pub(crate) object: NonNull<()>,
-    color: NonNull<AtomicU8>,
+    color: NonNull<ColorByte>,
 }
 
 impl Place {
@@ -31,10 +31,7 @@ impl Place {
     #[inline]
     pub(crate) fn set_color(&self, color: Color) {
         // SAFETY: the block stays in use, because the slot is ours.
-        let byte = unsafe { self.color.as_ref() };
-        // Release: publishes the object to the Acquire in `Block::for_each`. Whoever finds it by an edge needs no more than the
-        // Release of that.
-        byte.store(color, Ordering::Release);
+        unsafe { self.color.as_ref() }.publish(color);
     }
 
     /// The only slot in a block that is the caller's.
@@ -66,7 +63,7 @@ struct Entry {
     /// The first of the slots.
     object: Cell<NonNull<()>>,
     /// Its colour.
-    color: Cell<NonNull<AtomicU8>>,
+    color: Cell<NonNull<ColorByte>>,
     block: RefCell<Option<Owned>>,
 }
 

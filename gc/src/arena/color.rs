@@ -1,0 +1,78 @@
+//! The colour byte of a slot, which hands the slot from one to the next.
+//!
+//! | | writes the colour | reads it |
+//! |---|---|---|
+//! | an object comes | [`publish`](ColorByte::publish), when it has been written | [`visit`](ColorByte::visit), before it is looked at |
+//! | it goes | [`free`](ColorByte::free), when it has been dropped | [`is_free`](ColorByte::is_free), before the next is written |
+//!
+//! All else that is done with colours is ordered by something else: edges, the lock of a grey buffer or of a space, a grace
+//! period. Who may change a colour is said in [`block`](super::block).
+
+use gort_primitives::atomic::{AtomicU8, Ordering};
+
+use crate::phase::{Color, FREE};
+use crate::seeded::bug;
+
+/// See the head of the file.
+#[derive(Debug)]
+#[repr(transparent)]
+pub(crate) struct ColorByte(AtomicU8);
+
+impl ColorByte {
+    /// The colour, for those who know by other means what is in the slot.
+    #[inline]
+    pub(crate) fn get(&self) -> Color {
+        // Relaxed: see the head of the file.
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Changes the colour of what stays in the slot.
+    #[inline]
+    pub(crate) fn set(&self, color: Color) {
+        // Relaxed: see the head of the file.
+        self.0.store(color, Ordering::Relaxed);
+    }
+
+    /// Says what is in the slot now.
+    #[inline]
+    pub(crate) fn publish(&self, color: Color) {
+        let order = if bug("colours are published without a release") {
+            Ordering::Relaxed
+        } else {
+            // Release: publishes the object to the Acquire in `visit`. Whoever finds it by an edge needs no more than the
+            // Release of that.
+            Ordering::Release
+        };
+        self.0.store(color, order);
+    }
+
+    /// The colour, before what is in the slot is looked at.
+    #[inline]
+    pub(crate) fn visit(&self) -> Color {
+        // Acquire: pairs with the Release in `publish`, after which the object is initialised.
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// Lets the owner of the block have the slot.
+    #[inline]
+    pub(crate) fn free(&self) {
+        let order = if bug("slots are freed without a release") {
+            Ordering::Relaxed
+        } else {
+            // Release: pairs with the Acquire in `is_free`.
+            Ordering::Release
+        };
+        self.0.store(FREE, order);
+    }
+
+    /// Tells the owner of the block whether the slot is its to fill.
+    #[inline]
+    pub(crate) fn is_free(&self) -> bool {
+        // Acquire: pairs with the Release in `free`: what was done with the last object in the slot comes before the next is
+        // written.
+        self.0.load(Ordering::Acquire) == FREE
+    }
+}
+
+#[cfg(all(test, gort_loom))]
+mod model;
