@@ -122,17 +122,19 @@ impl Backstop {
         self.sleep.lock().expect("nothing panics under this lock")
     }
 
-    /// Counts a thread or a runtime that drives by itself, and sends the backstop out of the kernel.
-    fn count_in(&self, count: &AtomicUsize, reactor: &Reactor) {
+    /// Counts a thread or a runtime that drives by itself, sends the backstop out of the kernel, and waits for that, for `yields`.
+    #[inline]
+    fn count_in(&self, count: &AtomicUsize, reactor: &Reactor, yields: usize) {
         // SeqCst, SeqCst: the left column of the module's second table.
         count.fetch_add(1, Ordering::SeqCst);
         if self.driving.load(Ordering::SeqCst) {
-            reactor.notify();
+            self.send_out(reactor, yields);
         }
     }
 
-    /// Waits until the backstop is out of the kernel, or for `yields`. To be called after [`count_in`](Self::count_in).
-    fn wait_until_out(&self, yields: usize) {
+    #[cold]
+    fn send_out(&self, reactor: &Reactor, yields: usize) {
+        reactor.notify();
         for _ in 0..yields {
             // Acquire: pairs with the Release in `drive_once`: the baton is free.
             if !self.driving.load(Ordering::Acquire) {
@@ -232,7 +234,7 @@ impl Backstop {
             };
             driver.wait(timeout, wakers)
         });
-        // Release: `wait_until_out` then finds the baton free.
+        // Release: `send_out` then finds the baton free.
         self.driving.store(false, Ordering::Release);
         outcome?.ok()
     }
@@ -243,9 +245,9 @@ impl Reactor {
     ///
     /// Counted: each call wants one [`disown`](Self::disown).
     pub fn adopt(&self) {
-        self.backstop.count_in(&self.backstop.adopters, self);
-        // It has been told, and calls no foreign code before it clears `driving`.
-        self.backstop.wait_until_out(usize::MAX);
+        let backstop = &self.backstop;
+        // Without a bound: it calls no foreign code before it clears `driving`.
+        backstop.count_in(&backstop.adopters, self, usize::MAX);
     }
 
     /// Takes one [`adopt`](Self::adopt) back. After the last one the `gort-net` thread drives again where needed.
@@ -265,8 +267,8 @@ impl Reactor {
     /// The `gort-net` thread then keeps out of the kernel, so that an event wakes the thread that it is for.
     #[must_use]
     pub fn enter_driver(&self) -> DriverIntent<'_> {
-        self.backstop.count_in(&self.backstop.intents, self);
-        self.backstop.wait_until_out(YIELDS);
+        let backstop = &self.backstop;
+        backstop.count_in(&backstop.intents, self, YIELDS);
         DriverIntent { reactor: self }
     }
 }
