@@ -32,15 +32,16 @@ use crate::{drive, time};
 use round::Round;
 
 pub(crate) use limit::Limit;
-pub(crate) use round::Watch;
 pub(crate) use stall::Stalls;
 pub use stall::{Stall, StallKind};
+pub(crate) use survey::Watch;
 
 pub(crate) mod errands;
 mod follow;
 mod limit;
 mod round;
 mod stall;
+mod survey;
 pub(crate) mod thread_clock;
 
 /// The time between rounds while a P was taken away not long ago: others may be stuck too. Simulated (see the design's figures):

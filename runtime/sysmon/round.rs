@@ -7,85 +7,28 @@
 //! not of throughput, and only so many at a time; one that could run but has no CPU loses nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::task::Waker;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use async_task::Runnable;
 use gort_net::Reactor;
 
 use super::follow::Follow;
 use super::stall::{self, Stall};
-use super::thread_clock::{self, Doing, Threads};
-use super::{LATE, LONG_PERIOD, MONITOR, PERIOD, all_idle, driven};
+use super::survey::{SLICE_US, Stuck, Survey, drain};
+use super::thread_clock::{Doing, Threads};
+use super::{LATE, LONG_PERIOD, PERIOD, all_idle, driven};
 use super::{errands, limit};
 use crate::g::Habit;
 use crate::inject::Batch;
-use crate::lease::Flag;
 use crate::lost;
-use crate::m::M;
 use crate::shared::Shared;
 use crate::{drive, time};
-
-/// From Go: a goroutine may run for 10 ms before its time slice ends. A surge comes at the same time.
-const SLICE_US: u64 = 10_000;
 
 /// A poll that blocks for less is not worth another thread's wake-up. Thin air.
 const BLOCKED_US: u64 = 1_000;
 
-/// An orphan that is older does not make the monitor hurry.
-const OLD_ORPHAN_US: u64 = 1_000_000;
-
 /// Short rounds after a P was taken away: 50 ms.
 const URGENT_ROUNDS: u32 = 200;
-
-/// What an M's polls look like to the monitor. Lives in the M; touched by the monitor only.
-#[derive(Debug, Default)]
-pub(crate) struct Watch {
-    tick: AtomicU64,
-    /// The round's time, in microseconds of the monitor's clock, when the tick was first seen.
-    since: AtomicU64,
-    /// The thread's CPU time then, in nanoseconds; 0 if unknown.
-    cpu: AtomicU64,
-    /// The blocking sections as they were last time.
-    sections: AtomicU32,
-    /// Whether the stall was told of.
-    told: AtomicBool,
-    /// Whether the P was taken away while the M computed.
-    surged: AtomicBool,
-}
-
-/// An M that is in the same poll as last time.
-struct Stuck {
-    m: Arc<M>,
-    tick: u64,
-    us: u64,
-    /// CPU time since then, in nanoseconds.
-    cpu: Option<u64>,
-    with_work: bool,
-    in_section: bool,
-}
-
-/// What one walk over the Ms of a runtime tells.
-#[derive(Default)]
-struct Survey {
-    stuck: Vec<Stuck>,
-    /// Some M has polled since the last round.
-    moves: bool,
-    /// Some M is in a poll.
-    polls: bool,
-    orphans: usize,
-    young_orphans: bool,
-    surges: usize,
-    /// Some M holds a P that is one too many.
-    surplus: bool,
-    /// Some goroutine has used up its time slice.
-    slices: bool,
-    /// Goroutines found behind orphans.
-    rescued: Vec<Runnable>,
-    /// Wakers found behind others.
-    foreign: Vec<Waker>,
-}
 
 /// What the monitor remembers from round to round.
 #[derive(Debug)]
@@ -157,7 +100,7 @@ impl Round {
         self.uneven = false;
         let mut surveys = Vec::with_capacity(runtimes.len());
         for rt in runtimes {
-            let mut survey = survey(rt, late);
+            let mut survey = Survey::of(rt, late);
             rests &= !survey.moves;
             orphans += survey.orphans;
             found |= survey.stuck.iter().any(|stuck| self.is_news(stuck));
@@ -246,7 +189,7 @@ impl Round {
             if duration < threshold || stuck.m.watch.told.swap(true, Ordering::Relaxed) {
                 continue;
             }
-            match self.doing(stuck) {
+            match stuck.doing(&mut self.threads) {
                 // Nothing that it did.
                 Doing::Descheduled => stuck.m.watch.told.store(false, Ordering::Relaxed),
                 doing => stall::tell(rt, Stall::of(&stuck.m, duration, doing)),
@@ -257,14 +200,7 @@ impl Round {
     /// Whether a stuck M is a reason to look again soon. One that has no CPU is not: nothing can be done for it, and on a busy
     /// machine there is always one.
     fn is_news(&mut self, stuck: &Stuck) -> bool {
-        self.doing(stuck) != Doing::Descheduled
-    }
-
-    fn doing(&mut self, stuck: &Stuck) -> Doing {
-        match stuck.m.tid() {
-            Some(tid) => self.threads.doing(tid, stuck.cpu, stuck.us * 1_000),
-            None => Doing::Computing,
-        }
+        stuck.doing(&mut self.threads) != Doing::Descheduled
     }
 
     /// Takes Ps from stuck Ms if they are missed.
@@ -303,7 +239,7 @@ impl Round {
         if stuck.us < BLOCKED_US {
             return Verdict::Leave;
         }
-        match self.doing(stuck) {
+        match stuck.doing(&mut self.threads) {
             Doing::Blocked => {
                 note_habit(stuck, Habit::Blocks);
                 match rt.limit().allow(limit::Load::of(rt)) {
@@ -342,77 +278,6 @@ fn note_habit(stuck: &Stuck, habit: Habit) {
     }
 }
 
-/// Looks at each M of a runtime.
-fn survey(rt: &Arc<Shared>, late: bool) -> Survey {
-    let now = MONITOR.now_us();
-    let mut survey = Survey::default();
-    rt.for_each_m(|m| look_at(rt, m, now, late, &mut survey));
-    survey
-}
-
-fn look_at(rt: &Shared, m: &Arc<M>, now: u64, late: bool, survey: &mut Survey) {
-    let tick = m.tick();
-    let watch = &m.watch;
-    if m.lease.is_revoked() {
-        survey.orphans += 1;
-        survey.surges += usize::from(watch.surged.load(Ordering::Relaxed));
-        // What its pushes left behind: the second belt of the protocol, see `lease`.
-        drain(m, &mut survey.rescued);
-    }
-    if m.lease
-        .observe()
-        .is_some_and(|held| rt.idle.is_surplus(held.p()))
-    {
-        m.lease.raise(Flag::Retire);
-        survey.surplus = true;
-    }
-    let sections = m.blocking_sections();
-    let same_section = watch.sections.swap(sections, Ordering::Relaxed) == sections;
-    let last = watch.tick.swap(tick, Ordering::Relaxed);
-    let polls = tick % 2 == 1;
-    survey.polls |= polls;
-    if late || last != tick || !polls {
-        survey.moves |= last != tick;
-        watch.since.store(now, Ordering::Relaxed);
-        watch.told.store(false, Ordering::Relaxed);
-        if polls {
-            watch.cpu.store(cpu_time(m).unwrap_or(0), Ordering::Relaxed);
-        }
-        return;
-    }
-    // Behind one that does not return.
-    survey.foreign.append(&mut m.take_foreign());
-    let us = now.saturating_sub(watch.since.load(Ordering::Relaxed));
-    if us >= SLICE_US {
-        m.lease.raise(Flag::Slice);
-        survey.slices = true;
-    }
-    if m.lease.is_revoked() {
-        survey.young_orphans |= us < OLD_ORPHAN_US;
-    }
-    let before = Some(watch.cpu.load(Ordering::Relaxed)).filter(|&cpu| cpu != 0);
-    survey.stuck.push(Stuck {
-        m: m.clone(),
-        tick,
-        us,
-        cpu: before.and_then(|before| cpu_time(m).map(|now| now.saturating_sub(before))),
-        with_work: m.has_queued() || !m.slot.is_empty(),
-        in_section: same_section && sections % 2 == 1,
-    });
-}
-
-fn cpu_time(m: &M) -> Option<u64> {
-    m.tid().and_then(thread_clock::cpu_time)
-}
-
-/// Moves what an M has queued into `to`, from the thief's side.
-fn drain(m: &M, to: &mut Vec<Runnable>) {
-    to.extend(m.slot.take());
-    if m.has_queued() {
-        to.extend(m.thief.drain());
-    }
-}
-
 /// Sees to it that work finds the Ps that are idle.
 fn evacuate(rt: &Arc<Shared>, survey: &mut Survey) {
     // Not under the lock that the walk holds: this may start a thread.
@@ -432,16 +297,9 @@ fn evacuate(rt: &Arc<Shared>, survey: &mut Survey) {
 
 /// Has the Ps that are too many given up by stuck Ms, which are not asked.
 fn retire(rt: &Arc<Shared>, survey: &mut Survey) {
-    let surplus = |stuck: &Stuck| {
-        stuck
-            .m
-            .lease
-            .observe()
-            .is_some_and(|held| rt.idle.is_surplus(held.p()))
-    };
     survey
         .stuck
-        .retain(|stuck| !surplus(stuck) || !take_p(rt, stuck, false));
+        .retain(|stuck| !stuck.is_surplus(rt) || !take_p(rt, stuck, false));
 }
 
 /// Takes the P from a stuck M and hands it on. Returns whether it did.
@@ -484,47 +342,6 @@ fn run_overdue() {
 #[cfg(all(test, not(gort_loom)))]
 mod tests {
     use super::*;
-    use crate::{Builder, m, worker};
-
-    /// Runs `test` on a thread that is the only M of a runtime which the monitor does not know.
-    fn unwatched(test: impl FnOnce(&Arc<Shared>, m::Here<'_>)) {
-        let settings = Builder::new().procs(1).checked().expect("in range");
-        let rt = Shared::new(settings);
-        let p = rt.idle.take_p().expect("idle");
-        let m = rt.adopt_thread();
-        // SAFETY: the M was made for this thread.
-        unsafe {
-            m::enter(&m, |here| {
-                here.gain_p(p);
-                test(&rt, here);
-                worker::leave(here);
-            });
-        }
-        rt.thread_ended(&m);
-    }
-
-    #[test]
-    fn a_late_round_draws_no_conclusions_and_neither_does_the_next() {
-        unwatched(|rt, here| {
-            here.begin_poll();
-            assert!(survey(rt, false).stuck.is_empty(), "seen once");
-            assert_eq!(survey(rt, false).stuck.len(), 1);
-            std::thread::sleep(Duration::from_millis(2));
-            assert!(
-                survey(rt, true).stuck.is_empty(),
-                "as if seen for the first time"
-            );
-            let since = here.m().watch.since.load(Ordering::Relaxed);
-            let stuck = survey(rt, false).stuck;
-            assert_eq!(stuck.len(), 1);
-            assert!(
-                stuck[0].us <= MONITOR.now_us() - since,
-                "counted from the late round on"
-            );
-            here.end_poll();
-            assert!(survey(rt, false).stuck.is_empty());
-        });
-    }
 
     #[test]
     fn a_pause_of_the_whole_process_makes_a_round_late() {
