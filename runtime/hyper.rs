@@ -156,8 +156,11 @@ mod sealed {
     use super::*;
 
     /// Reads into memory that need not be initialised.
-    pub trait Socket: AsyncWrite + Unpin {
-        /// When it returns `Ok(n)`, the first `n` bytes of `buf` are initialised.
+    ///
+    /// # Safety
+    ///
+    /// When `poll_read_uninit` returns `Ok(n)`, it has initialised the first `n` bytes of `buf`, of which there are as many.
+    pub unsafe trait Socket: AsyncWrite + Unpin {
         fn poll_read_uninit(
             &self,
             cx: &mut Context<'_>,
@@ -165,7 +168,8 @@ mod sealed {
         ) -> Poll<io::Result<usize>>;
     }
 
-    impl Socket for TcpStream {
+    // SAFETY: `n` is what the kernel says it has written to `buf`.
+    unsafe impl Socket for TcpStream {
         #[inline]
         fn poll_read_uninit(
             &self,
@@ -176,7 +180,8 @@ mod sealed {
         }
     }
 
-    impl Socket for UnixStream {
+    // SAFETY: `n` is what the kernel says it has written to `buf`.
+    unsafe impl Socket for UnixStream {
         #[inline]
         fn poll_read_uninit(
             &self,
@@ -198,7 +203,7 @@ impl<T: sealed::Socket> rt::Read for GortIo<T> {
         // SAFETY: the socket writes into the buffer and reads nothing from it.
         let unfilled: &mut [MaybeUninit<u8>] = unsafe { buf.as_mut() };
         let n = ready!(self.0.poll_read_uninit(cx, unfilled))?;
-        // SAFETY: the kernel has just initialised that many bytes.
+        // SAFETY: `Socket` promises that so many bytes are initialised.
         unsafe { buf.advance(n) };
         Poll::Ready(Ok(()))
     }
