@@ -13,15 +13,15 @@
 //!
 //! | the monitor falls asleep | an M takes up a P |
 //! |---|---|
-//! | 1. stores `asleep` (SeqCst) | 1. counts the P as not idle (SeqCst) |
-//! | 2. looks at the idle sets once more | 2. looks at `asleep` |
+//! | 1. sets the word (SeqCst) | 1. counts the P as not idle (SeqCst) |
+//! | 2. looks at the idle sets once more | 2. looks at the word |
 //!
 //! Whoever is second sees the other.
 //!
 //! A round that comes much later than planned is discarded: then the process was descheduled, throttled or stopped, and
 //! nothing that was observed says anything about the goroutines.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,7 @@ use gort_net::Reactor;
 
 use crate::shared::Shared;
 use crate::{drive, time};
+use doze::Doze;
 use round::Round;
 
 pub(crate) use limit::Limit;
@@ -36,6 +37,7 @@ pub(crate) use stall::Stalls;
 pub use stall::{Stall, StallKind};
 pub(crate) use survey::Watch;
 
+mod doze;
 pub(crate) mod errands;
 mod follow;
 mod limit;
@@ -86,8 +88,12 @@ static MONITOR: Monitor = Monitor {
     started: OnceLock::new(),
 };
 
-/// Set if the monitor sleeps deeply, or is about to.
-static ASLEEP: AtomicBool = AtomicBool::new(false);
+/// Whether the monitor sleeps deeply.
+#[cfg(not(gort_loom))]
+static DOZE: Doze = Doze::new();
+/// Never used: models make their own.
+#[cfg(gort_loom)]
+static DOZE: std::sync::LazyLock<Doze> = std::sync::LazyLock::new(Doze::new);
 
 /// Milliseconds since the monitor started, as of its last round.
 static TICK: AtomicU32 = AtomicU32::new(0);
@@ -126,8 +132,7 @@ pub(crate) fn ensure() {
 /// Wakes the monitor from its deep sleep. Called by an M that has taken up a P.
 #[inline]
 pub(crate) fn stir() {
-    // SeqCst: step 2 of the right column of the module's table.
-    if ASLEEP.load(Ordering::SeqCst) {
+    if DOZE.is_set() {
         MONITOR.stir();
     }
 }
@@ -139,7 +144,7 @@ impl Monitor {
 
     #[cold]
     fn stir(&self) {
-        if ASLEEP.swap(false, Ordering::SeqCst) {
+        if DOZE.disturb() {
             // The clock stood still meanwhile.
             TICK.store(self.now_ms(), Ordering::Relaxed);
             self.kick();
@@ -190,9 +195,7 @@ impl Monitor {
     }
 
     fn sleep_deeply(&self, round: &mut Round) {
-        // SeqCst: step 1 of the left column of the module's table.
-        ASLEEP.store(true, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
+        DOZE.begin();
         let began = Instant::now();
         if all_idle(&self.living()) {
             // Timers are the driver's to watch, if it is one that does: the thread `gort-net` knows none. Else they are ours.
@@ -210,7 +213,7 @@ impl Monitor {
                 None => self.wait_for_kick(),
             }
         }
-        ASLEEP.store(false, Ordering::SeqCst);
+        DOZE.end();
         round.begin_anew(began.elapsed());
     }
 

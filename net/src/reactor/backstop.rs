@@ -35,14 +35,20 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Condvar, Mutex, MutexGuard};
 use std::task::Waker;
 use std::thread;
 use std::time::Duration;
 
-use gort_primitives::atomic::{AtomicBool, AtomicUsize, Ordering};
+use gort_primitives::atomic::Ordering;
 
 use super::Reactor;
+use claims::{Claims, Patience};
+use sleep::Sleep;
+
+mod claims;
+#[cfg(all(test, gort_loom))]
+mod model;
+mod sleep;
 
 /// How long the baton may be free before the backstop takes it. From the design: shorter, and it fights with threads that
 /// are between two waits.
@@ -55,30 +61,15 @@ const YIELDS: usize = 100;
 /// The state of the backstop of one reactor.
 #[derive(Debug)]
 pub(super) struct Backstop {
-    /// Runtimes with a monitor.
-    adopters: AtomicUsize,
-    /// Threads that drive when they park.
-    intents: AtomicUsize,
-    /// Set while the thread has the baton, or is about to take it.
-    driving: AtomicBool,
-    /// Set once the thread runs. Changed under `sleep`.
-    started: AtomicBool,
-    /// Set while the thread sleeps without a timeout. Changed under `sleep`.
-    asleep: AtomicBool,
-    sleep: Mutex<()>,
-    wake: Condvar,
+    claims: Claims,
+    sleep: Sleep,
 }
 
 impl Backstop {
     pub(super) fn new() -> Self {
         Self {
-            adopters: AtomicUsize::new(0),
-            intents: AtomicUsize::new(0),
-            driving: AtomicBool::new(false),
-            started: AtomicBool::new(false),
-            asleep: AtomicBool::new(false),
-            sleep: Mutex::new(()),
-            wake: Condvar::new(),
+            claims: Claims::new(),
+            sleep: Sleep::new(),
         }
     }
 
@@ -88,75 +79,27 @@ impl Backstop {
     ///
     /// Fails if the thread is needed and cannot be started.
     pub(super) fn source_added(&self, reactor: &'static Reactor) -> io::Result<()> {
-        // SeqCst: if this load is before the adopter's decrement, `disown` looks at the sources after it and finds ours.
-        if self.adopters.load(Ordering::SeqCst) != 0 {
-            return Ok(());
+        // If the reactor is disowned after this, `disown` looks at the sources and finds ours.
+        if !self.claims.is_adopted() && self.sleep.lasts() {
+            return self.rouse(reactor);
         }
-        // Acquire: pairs with the Release in `start`. SeqCst: the source was counted before; if the sleeper's store is before this
-        // load we wake it, and if it is after, the sleeper then sees our source.
-        if self.started.load(Ordering::Acquire) && !self.asleep.load(Ordering::SeqCst) {
-            return Ok(());
-        }
-        self.rouse(reactor)
+        Ok(())
     }
 
     /// Starts the thread, or wakes it.
     #[cold]
     fn rouse(&self, reactor: &'static Reactor) -> io::Result<()> {
-        let guard = self.lock();
-        // Relaxed: changed under the lock that we hold.
-        if self.started.load(Ordering::Relaxed) {
-            drop(guard);
-            self.wake.notify_one();
-            return Ok(());
-        }
-        thread::Builder::new()
-            .name("gort-net".into())
-            .spawn(move || reactor.backstop.run(reactor))?;
-        // Release: pairs with the Acquire in `source_added`.
-        self.started.store(true, Ordering::Release);
-        Ok(())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, ()> {
-        self.sleep.lock().expect("nothing panics under this lock")
-    }
-
-    /// Counts a thread or a runtime that drives by itself, sends the backstop out of the kernel, and waits for that, for `yields`.
-    #[inline]
-    fn count_in(&self, count: &AtomicUsize, reactor: &Reactor, yields: usize) {
-        // SeqCst, SeqCst: the left column of the module's second table.
-        count.fetch_add(1, Ordering::SeqCst);
-        if self.driving.load(Ordering::SeqCst) {
-            self.send_out(reactor, yields);
-        }
-    }
-
-    #[cold]
-    fn send_out(&self, reactor: &Reactor, yields: usize) {
-        reactor.notify();
-        for _ in 0..yields {
-            // Acquire: pairs with the Release in `drive_once`: the baton is free.
-            if !self.driving.load(Ordering::Acquire) {
-                return;
-            }
-            thread::yield_now();
-        }
+        self.sleep.rouse(|| {
+            thread::Builder::new()
+                .name("gort-net".into())
+                .spawn(move || reactor.backstop.run(reactor))?;
+            Ok(())
+        })
     }
 
     fn has_sources(&self, reactor: &Reactor) -> bool {
-        // SeqCst: after the store of `asleep`; pairs with `source_added`.
+        // SeqCst: after the store of `asleep`; pairs with the count of a source before `source_added`.
         reactor.sources.load(Ordering::SeqCst) != 0
-    }
-
-    fn is_adopted(&self) -> bool {
-        // SeqCst: the right column of the module's second table, and pairs with `disown`.
-        self.adopters.load(Ordering::SeqCst) != 0
-    }
-
-    fn has_intents(&self) -> bool {
-        // SeqCst: the right column of the module's second table.
-        self.intents.load(Ordering::SeqCst) != 0
     }
 
     fn run(&self, reactor: &Reactor) {
@@ -185,23 +128,8 @@ impl Backstop {
 
     /// Sleeps while there is nothing to drive, or a runtime does it. Returns whether it slept.
     fn sleep_if_unneeded(&self, reactor: &Reactor) -> bool {
-        let unneeded = || self.is_adopted() || !self.has_sources(reactor);
-        if !unneeded() {
-            return false;
-        }
-        let mut guard = self.lock();
-        // SeqCst: before the looks of `unneeded`; pairs with `source_added` and `disown`.
-        self.asleep.store(true, Ordering::SeqCst);
-        while unneeded() {
-            guard = self
-                .wake
-                .wait(guard)
-                .expect("nothing panics under this lock");
-        }
-        // Relaxed: whoever reads the old value wakes a thread that is awake.
-        self.asleep.store(false, Ordering::Relaxed);
-        drop(guard);
-        true
+        self.sleep
+            .sleep_while(|| self.claims.is_adopted() || !self.has_sources(reactor))
     }
 
     /// Drives until somebody else wants to. Returns whether there was anything to do.
@@ -214,8 +142,8 @@ impl Backstop {
                 // A waker is foreign code. Its panic must not take everybody's reactor with it; the hook has reported it.
                 let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
             }
-            let alone = !self.has_intents() && !self.is_adopted() && self.has_sources(reactor);
-            if count.is_none() || !alone {
+            let alone = !self.claims.has_intents() && !self.claims.is_adopted();
+            if count.is_none() || !alone || !self.has_sources(reactor) {
                 return useful;
             }
         }
@@ -223,20 +151,14 @@ impl Backstop {
 
     /// One wait; `None` if somebody else has the baton, or the kernel failed.
     fn drive_once(&self, reactor: &Reactor, wakers: &mut Vec<Waker>) -> Option<usize> {
-        // SeqCst: before the looks at the counts, the right column of the module's second table.
-        self.driving.store(true, Ordering::SeqCst);
-        // Whoever adopts may park for good if it finds the baton taken, so not even for a moment.
-        let driver = (!self.is_adopted()).then(|| reactor.try_driver()).flatten();
-        let outcome = driver.map(|mut driver| {
-            let timeout = match self.has_intents() || self.is_adopted() {
-                true => Some(Duration::ZERO),
-                false => None,
+        let wait = |mut driver: super::Driver<'_>, patience| {
+            let timeout = match patience {
+                Patience::Endless => None,
+                Patience::None => Some(Duration::ZERO),
             };
             driver.wait(timeout, wakers)
-        });
-        // Release: `send_out` then finds the baton free.
-        self.driving.store(false, Ordering::Release);
-        outcome?.ok()
+        };
+        self.claims.drive_once(|| reactor.try_driver(), wait)?.ok()
     }
 }
 
@@ -245,18 +167,13 @@ impl Reactor {
     ///
     /// Counted: each call wants one [`disown`](Self::disown).
     pub fn adopt(&self) {
-        let backstop = &self.backstop;
-        // Without a bound: it calls no foreign code before it clears `driving`.
-        backstop.count_in(&backstop.adopters, self, usize::MAX);
+        self.backstop.claims.adopt(|| self.notify());
     }
 
     /// Takes one [`adopt`](Self::adopt) back. After the last one the `gort-net` thread drives again where needed.
     pub fn disown(&'static self) {
         let backstop = &self.backstop;
-        // SeqCst: before the look at the sources; pairs with `source_added`.
-        let before = backstop.adopters.fetch_sub(1, Ordering::SeqCst);
-        debug_assert!(before > 0, "disown: not adopted");
-        if before == 1 && backstop.has_sources(self) {
+        if backstop.claims.disown() && backstop.has_sources(self) {
             // If no thread can be started now, the next registration tries again, or says why it fails.
             let _ = backstop.rouse(self);
         }
@@ -267,8 +184,7 @@ impl Reactor {
     /// The `gort-net` thread then keeps out of the kernel, so that an event wakes the thread that it is for.
     #[must_use]
     pub fn enter_driver(&self) -> DriverIntent<'_> {
-        let backstop = &self.backstop;
-        backstop.count_in(&backstop.intents, self, YIELDS);
+        self.backstop.claims.intend(|| self.notify(), YIELDS);
         DriverIntent { reactor: self }
     }
 }
@@ -281,10 +197,6 @@ pub struct DriverIntent<'a> {
 
 impl Drop for DriverIntent<'_> {
     fn drop(&mut self) {
-        // Relaxed: the backstop sees it at its next look, at most 10 ms from now.
-        self.reactor
-            .backstop
-            .intents
-            .fetch_sub(1, Ordering::Relaxed);
+        self.reactor.backstop.claims.intend_no_more();
     }
 }
