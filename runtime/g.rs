@@ -260,7 +260,8 @@ impl G {
     }
 
     pub(crate) fn spawned_at(&'static self) -> Option<&'static Location<'static>> {
-        location(&self.cold().spawned_at)
+        // Relaxed: a location is there before the program began.
+        location(&self.cold().spawned_at, Ordering::Relaxed)
     }
 
     /// Copies the goroutine's name.
@@ -293,9 +294,10 @@ impl G {
             // Acquire: pairs with the Release stores of `end_poll`, and so do the loads below with those of `begin_poll`.
             let polls = self.polls.load(Ordering::Acquire);
             let state = self.state();
-            // Acquire: pairs with the Release of 0 in `begin_poll`: who reads that one finds `polls` changed.
+            // Acquire, Acquire: pair with the Release of 0 in `begin_poll` and with those in `note_wait`: who reads one of a later poll
+            // finds `polls` changed.
             let reason = self.wait.load(Ordering::Acquire);
-            let at = location(&self.waits_at);
+            let at = location(&self.waits_at, Ordering::Acquire);
             if state != State::Waiting {
                 return (state, 0, None);
             }
@@ -309,9 +311,10 @@ impl G {
     /// Notes why the goroutine is about to wait.
     #[inline]
     pub(crate) fn note_wait(&'static self, reason: u8, at: &'static Location<'static>) {
-        self.wait.store(reason, Ordering::Relaxed);
+        // Release, Release: pair with the loads in `doing`.
+        self.wait.store(reason, Ordering::Release);
         self.waits_at
-            .store(ptr::from_ref(at).cast_mut(), Ordering::Relaxed);
+            .store(ptr::from_ref(at).cast_mut(), Ordering::Release);
     }
 
     /// What the goroutine was last found to do.
@@ -338,7 +341,10 @@ impl G {
     }
 }
 
-fn location(cell: &AtomicPtr<Location<'static>>) -> Option<&'static Location<'static>> {
+fn location(
+    cell: &AtomicPtr<Location<'static>>,
+    order: Ordering,
+) -> Option<&'static Location<'static>> {
     // SAFETY: only pointers from `&'static Location` are stored.
-    unsafe { cell.load(Ordering::Relaxed).as_ref() }
+    unsafe { cell.load(order).as_ref() }
 }
