@@ -1,6 +1,6 @@
 //! The list of the cases; `full` is the size of the definition, the others trade precision for time.
 
-use super::heap::{ARC_AND_EPOCH, BOX_AND_ARC, JUST_ARC, JUST_BOX, JUST_EPOCH};
+use super::heap::{ALONE, ARC_AND_EPOCH, BOX_AND_ARC, JUST_ARC, JUST_BOX, JUST_EPOCH};
 use super::{Case, Family, Figure, Sizes};
 
 const fn sizes(full: u64, normal: u64, quick: u64, tiny: u64) -> Sizes {
@@ -121,6 +121,8 @@ pub(crate) const CASES: &[Case] = &[
     Case { go: false, ..heap("gc_pin", JUST_EPOCH, sizes(200_000_000, 100_000_000, 20_000_000, 2_000), true, "pin and unpin") },
     Case { go: false, ..heap("gc_root", JUST_ARC, sizes(100_000_000, 30_000_000, 5_000_000, 2_000), false, "clone and drop a root of one object that all share") },
     Case { main: Figure::Over100Us, ..heap("gc_latency", JUST_BOX, sizes(10_000_000, 3_000_000, 500_000, 2_000), false, "a ring of 200,000 messages of 1 KiB, one mutator") },
+    // Go stops the world instead.
+    Case { main: Figure::P99Us, go: false, ..heap("gc_handshake", ALONE, sizes(5_000, 2_000, 1_000, 20), false, "how long a cycle waits for guards of up to 100 us") },
 ];
 
 const fn plain_memory(name: &'static str, reactor: bool, summary: &'static str) -> Case {

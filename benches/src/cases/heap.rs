@@ -21,6 +21,7 @@ use crate::stats::Histogram;
 
 mod cycles;
 mod fifo;
+mod handshake;
 mod latency;
 mod pins;
 mod slots;
@@ -42,6 +43,7 @@ pub(super) const ARC_AND_EPOCH: &[&str] = &[GORT, ARC, EPOCH];
 pub(super) const JUST_EPOCH: &[&str] = &[GORT, EPOCH];
 pub(super) const JUST_ARC: &[&str] = &[GORT, ARC];
 pub(super) const JUST_BOX: &[&str] = &[GORT, BOX];
+pub(super) const ALONE: &[&str] = &[GORT];
 
 /// Runs a case on a heap.
 ///
@@ -75,6 +77,7 @@ pub(crate) fn run(case: &Case, heap: &str, cx: Cx) -> Verdict {
         ("gc_root", _) => pins::roots(cx),
         ("gc_latency", BOX) => latency::boxed(cx),
         ("gc_latency", _) => latency::collected(cx),
+        ("gc_handshake", _) => handshake::handshakes(cx),
         (other, _) => panic!("the catalogue names `{other}`, which has no body"),
     }
 }
