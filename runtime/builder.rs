@@ -212,7 +212,7 @@ impl Builder {
     /// # Errors
     ///
     /// Fails with [`InvalidInput`](io::ErrorKind::InvalidInput) if a setting is out of range, in the builder or in `GORT_PROCS`, `GORT_GC`,
-    /// `GORT_MEMLIMIT` or `GORT_GCTRACE` (the text names it and the accepted values), and with the system's error if there is no thread or no descriptor to be had.
+    /// `GORT_MEMLIMIT`, `GORT_GCWORKERS` or `GORT_GCTRACE` (the text names it and the accepted values), and with the system's error if there is no thread or no descriptor to be had.
     pub fn build(self) -> io::Result<Runtime> {
         let local = self.local;
         let settings = self.checked()?;

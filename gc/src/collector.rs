@@ -6,16 +6,17 @@
 //! 1. Wait until no pin of the cycle before is left that marks: it would take back marks of this cycle, of which it does not
 //!    know. ARM. From now on pins have write barriers. Wait until no pin without them is left (the first grace period).
 //! 2. MARK1. New objects are black. This is the snapshot: what is reachable now will be marked. Shade the roots.
-//! 3. Trace until nothing is grey. Objects with a lock that is held are deferred and come back.
+//! 3. Trace until nothing is grey, with [helpers](crate::marker) if there are any. Objects with a lock that is held are
+//!    deferred and come back.
 //! 4. When no pin older than MARK1 is left (the second grace period), MARK2. No white object can be reached any more but
 //!    from the snapshot.
-//! 5. Look at the grey buffers of all threads twice. If all are empty, and nobody has pushed anything in between, there was
-//!    a moment at which nothing was grey, and nothing can be grey after it.
+//! 5. When [nobody marks any more](crate::grey::Pool) look at the grey buffers of all threads twice. If all are empty, and
+//!    nobody has pushed anything in between, there was a moment at which nothing was grey, and nothing can be grey after it.
 //! 6. Empty the cells of weak pointers to what is not marked. IDLE of the next cycle. What is not marked is dead: sweep.
 //!
 //! Nobody is stopped. A thread waits for the collector only in a [`Mutex`](crate::Mutex) whose contents are being traced,
 //! when it pins for the first time while step 5 goes on, and for 100 us in an outermost pin when it allocates faster than
-//! memory is found ([`pacer`](crate::pacer)).
+//! memory is found ([`pacer`](crate::pacer)). The collector waits for those who help to mark, each for some microseconds.
 //!
 //! Destructors are foreign code: they run on a thread of their own, the dropper. One that never returns costs memory, and
 //! the objects behind it.
@@ -24,8 +25,9 @@
 //! of Go.
 
 use crate::defer::{self, Deferred};
-use crate::grey::{self, Closing};
+use crate::grey::{self, Closing, Job, Left, Work};
 use crate::local::{self, Local, advance, lock};
+use crate::marker::POOL;
 use crate::object::ObjectRef;
 use crate::phase::{Phase, Word, mark_color};
 use crate::root;
@@ -37,11 +39,9 @@ use crate::weak;
 /// A cycle as a machine, so that the simulator can run others between any two of its steps.
 pub(crate) struct Cycle {
     state: State,
-    cycle: u64,
-    /// All pins with a word below this have ended: 0 before the second grace period is over.
-    gone: u64,
-    grey: Vec<ObjectRef>,
-    deferred: Vec<ObjectRef>,
+    job: Job,
+    work: Work<ObjectRef>,
+    /// How often an object has been put off because a lock in it was held.
     deferrals: usize,
     /// Functions that wait for the pins that the first grace period waits for.
     late: Vec<Deferred>,
@@ -62,6 +62,8 @@ pub(crate) enum Wait {
     Pins(Word),
     /// A lock.
     Lock,
+    /// Those who help to mark.
+    Helpers,
 }
 
 /// What has become of a step.
@@ -78,16 +80,18 @@ impl Cycle {
     pub(crate) fn new() -> Self {
         Self {
             state: State::Begin,
-            cycle: local::word().cycle(),
-            gone: 0,
-            grey: Vec::new(),
-            deferred: Vec::new(),
+            job: Job {
+                cycle: local::word().cycle(),
+                gone: 0,
+            },
+            work: Work::new(),
             deferrals: 0,
             late: Vec::new(),
         }
     }
 
-    pub(crate) fn step(&mut self) -> Step {
+    /// Goes on, and traces so many objects at most.
+    pub(crate) fn step(&mut self, most: usize) -> Step {
         match self.state {
             State::Begin => {
                 // Such a pin would have to end before MARK1 anyway. But an object that was shaded in ARM, by the first half of
@@ -110,21 +114,22 @@ impl Cycle {
                 self.state = State::Roots;
             }
             State::Roots => {
-                let mut tracer = Tracer::marking(&mut self.grey, self.cycle, self.gone);
+                POOL.begin(self.job);
+                let mut tracer = Tracer::marking(&mut self.work.grey, self.job);
                 root::for_each(|object| tracer.edge(object));
                 self.state = State::Mark;
             }
-            State::Mark => return self.mark(),
+            State::Mark => return self.mark(most),
         }
         Step::Went
     }
 
     /// Ends the marking, and returns the sweep of what is not marked.
     pub(crate) fn finish(self) -> Sweep {
-        weak::clear_dead(mark_color(self.cycle));
+        weak::clear_dead(mark_color(self.job.cycle));
         Local::set_closing(&Local::all(), Closing::Done);
-        let next = Word::new(self.cycle + 1, Phase::Idle);
-        Sweep::begin(mark_color(self.cycle), || advance(next))
+        let next = Word::new(self.job.cycle + 1, Phase::Idle);
+        Sweep::begin(mark_color(self.job.cycle), || advance(next))
     }
 
     /// How often an object has been put off because a lock in it was held.
@@ -135,11 +140,11 @@ impl Cycle {
     /// The colour of what has been found.
     #[cfg(test)]
     pub(crate) fn color(&self) -> crate::phase::Color {
-        mark_color(self.cycle)
+        mark_color(self.job.cycle)
     }
 
     fn word(&self, phase: Phase) -> Word {
-        Word::new(self.cycle, phase)
+        Word::new(self.job.cycle, phase)
     }
 
     /// Tells whether a thread is pinned with a word before that of `phase`. When it says no, that is so for ever: a grace
@@ -161,22 +166,32 @@ impl Cycle {
     }
 
     /// One step of 3 to 5.
-    fn mark(&mut self) -> Step {
-        if let Some(object) = self.grey.pop() {
-            self.trace_one(object);
+    fn mark(&mut self, most: usize) -> Step {
+        if !self.work.grey.is_empty() {
+            self.work.trace(self.job, most);
+            POOL.share(&mut self.work);
             return Step::Went;
         }
-        if self.gone == 0 {
+        match POOL.take_back(&mut self.work) {
+            Left::Taken => return Step::Went,
+            Left::InWork => {
+                self.take_grey();
+                return Step::Waits(Wait::Helpers);
+            }
+            Left::Nothing => {}
+        }
+        if self.job.gone == 0 {
             if self.is_older_pin(Phase::Mark1) && !bug("no second grace period") {
                 self.take_grey();
-                self.grey.append(&mut self.deferred);
+                self.retry_deferred();
                 return self.waits_for_pins(Phase::Mark1);
             }
-            self.gone = self.word(Phase::Mark1).0;
+            self.job.gone = self.word(Phase::Mark1).0;
+            POOL.set_gone(self.job.gone);
             self.enter(Phase::Mark2);
         }
-        if !self.deferred.is_empty() {
-            self.grey.append(&mut self.deferred);
+        if !self.work.deferred.is_empty() {
+            self.retry_deferred();
             return Step::Waits(Wait::Lock);
         }
         if self.nothing_is_grey() {
@@ -185,13 +200,10 @@ impl Cycle {
         Step::Went
     }
 
-    fn trace_one(&mut self, object: ObjectRef) {
-        let mut tracer = Tracer::marking(&mut self.grey, self.cycle, self.gone);
-        object.trace(&mut tracer);
-        if tracer.deferred() {
-            self.deferred.push(object);
-            self.deferrals += 1;
-        }
+    /// Traces once more what was deferred.
+    fn retry_deferred(&mut self) {
+        self.deferrals += self.work.deferred.len();
+        self.work.grey.append(&mut self.work.deferred);
     }
 
     fn take_late(&mut self) {
@@ -203,19 +215,19 @@ impl Cycle {
     fn take_grey(&mut self) {
         let all = Local::all().clone();
         for local in all {
-            local.grey.take(&mut self.grey);
+            local.grey.take(&mut self.work.grey);
         }
     }
 
-    /// Looks at the buffers of all threads twice. Nobody can register meanwhile.
+    /// Looks at the buffers of all threads twice, when nobody marks any more. Nobody can register meanwhile.
     fn nothing_is_grey(&mut self) -> bool {
         if bug("no look at the grey buffers") {
             self.take_grey();
-            self.grey.clear();
+            self.work.grey.clear();
             return true;
         }
         let all = Local::all();
-        let nothing = grey::last_look(all.iter().map(|local| &local.grey), &mut self.grey);
+        let nothing = grey::last_look(all.iter().map(|local| &local.grey), &mut self.work.grey);
         if nothing {
             Local::set_closing(&all, Closing::Closed);
         }

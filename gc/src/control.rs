@@ -5,15 +5,17 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{process, thread};
 
 use crate::arena::return_memory;
 use crate::collector::{Cycle, Step, Wait};
+use crate::grey::CHUNK;
 use crate::local::{Local, lock};
+use crate::marker::{AbortOnUnwind, POOL};
 use crate::phase::{Phase, Word};
 use crate::report::{self, Report, report};
-use crate::{pacer, settings};
+use crate::{pacer, settings, workers};
 
 /// A cycle begins if there has been none for so long, and anything has been allocated. From Go.
 const PERIOD: Duration = Duration::from_secs(120);
@@ -92,7 +94,16 @@ pub struct Stats {
     pub deferred: usize,
     /// How long all cycles took.
     pub collecting: Duration,
-    /// How often a thread has waited 100 us in an outermost pin because it allocated faster than memory was found.
+    /// How many threads of the collector mark.
+    pub workers: usize,
+    /// How many objects others have traced in the last cycle for the thread that runs it: workers, idle threads of an executor,
+    /// and threads that allocate too fast. Of large slices each element counts.
+    pub helped: usize,
+    /// How often a thread has traced objects for up to 100 us in an outermost pin because it allocated faster than memory was
+    /// found.
+    pub assists: u64,
+    /// How often a thread has waited 100 us in an outermost pin because it allocated faster than memory was found, and there was
+    /// nothing to trace.
     pub naps: u64,
 }
 
@@ -113,6 +124,9 @@ impl Stats {
         sweeping: Duration::ZERO,
         deferred: 0,
         collecting: Duration::ZERO,
+        workers: 1,
+        helped: 0,
+        assists: 0,
         naps: 0,
     };
 
@@ -122,6 +136,7 @@ impl Stats {
             external_bytes: pacer::external(),
             goal_bytes: pacer::goal(),
             limited: settings::limits().memory == Some(pacer::goal()),
+            assists: pacer::assists(),
             naps: pacer::naps(),
             ..self
         }
@@ -166,7 +181,7 @@ pub fn collect() -> Stats {
 ///
 /// # Panics
 ///
-/// The future panics if the value of `GORT_GC`, `GORT_MEMLIMIT` or `GORT_GCTRACE` means nothing.
+/// The future panics if the value of `GORT_GC`, `GORT_MEMLIMIT`, `GORT_GCWORKERS` or `GORT_GCTRACE` means nothing.
 ///
 /// # Examples
 ///
@@ -232,7 +247,7 @@ impl Drop for Collect {
 ///
 /// # Panics
 ///
-/// Panics if the value of `GORT_GC`, `GORT_MEMLIMIT` or `GORT_GCTRACE` means nothing.
+/// Panics if the value of `GORT_GC`, `GORT_MEMLIMIT`, `GORT_GCWORKERS` or `GORT_GCTRACE` means nothing.
 #[must_use]
 pub fn stats() -> Stats {
     settings::check();
@@ -330,17 +345,18 @@ fn wait() -> Stats {
 /// Runs a cycle, and sets the goal for the next one.
 fn collect_once(before: Stats) -> Stats {
     let (start, heap, allocated) = (Instant::now(), pacer::heap(), pacer::allocated());
+    workers::start();
     let mut waits = Waits::default();
     let mut cycle = Cycle::new();
     loop {
-        match cycle.step() {
-            Step::Went => {}
+        match cycle.step(CHUNK) {
+            Step::Went => waits.helpers = 0,
             Step::Waits(wait) => waits.nap(wait),
             Step::Marked => break,
         }
     }
     let (end, heap_end, sweep) = (pacer::allocated(), pacer::heap(), Instant::now());
-    let deferred = cycle.deferrals();
+    let (deferred, helped) = (cycle.deferrals(), POOL.traced());
     let found = cycle.finish().complete();
     let duration = start.elapsed();
     pacer::cycle_ended(found.live_bytes, allocated, end, duration);
@@ -357,6 +373,8 @@ fn collect_once(before: Stats) -> Stats {
         freed_objects: found.freed_objects,
         freed_bytes: found.freed_bytes,
         deferred,
+        workers: workers::marking(),
+        helped,
         ..Stats::NONE
     };
     let stats = stats.now();
@@ -374,19 +392,6 @@ fn exceeded_limit(before: Option<usize>, stats: &Stats) -> Option<usize> {
     Some(limit)
 }
 
-struct AbortOnUnwind;
-
-impl Drop for AbortOnUnwind {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            eprintln!(
-                "gort-gc: a panic in `Trace`, or in the collector; what is alive is not known any more"
-            );
-            process::abort();
-        }
-    }
-}
-
 /// The waits of a cycle.
 #[derive(Default)]
 struct Waits {
@@ -395,18 +400,30 @@ struct Waits {
     /// The pins that are waited for, since when, and how many naps ago that was.
     pins: Option<(Word, Instant)>,
     naps: u64,
+    /// How many naps the collector has waited for those who help to mark, since it has last done something itself.
+    helpers: u64,
+}
+
+/// Waits a little longer the more often it has been called, but no longer than so many times 10 us.
+fn doze(naps: u64, longest: u64) {
+    match naps {
+        ..50 => std::hint::spin_loop(),
+        50..100 => thread::yield_now(),
+        _ => thread::sleep(Duration::from_micros(10 * (naps - 99).min(longest))),
+    }
 }
 
 impl Waits {
     /// Takes a nap; they become longer.
     fn nap(&mut self, wait: Wait) {
+        if matches!(wait, Wait::Helpers) {
+            self.helpers += 1;
+            // Each of them is there for some microseconds, unless it has lost its CPU.
+            return doze(self.helpers, 10);
+        }
         let begin = Instant::now();
         self.naps += 1;
-        match self.naps {
-            ..50 => std::hint::spin_loop(),
-            50..100 => thread::yield_now(),
-            _ => thread::sleep(Duration::from_micros(10 * (self.naps - 99).min(100))),
-        }
+        doze(self.naps, 100);
         if let Wait::Pins(before) = wait {
             let nap = begin.elapsed();
             match before.phase() {

@@ -2,6 +2,8 @@
 //!
 //! # The last look
 //!
+//! It comes when there is [nothing left](pool) to be traced, on the collector's stack or anywhere else.
+//!
 //! 1. The collector takes what is in each buffer, one after the other, and notes how much has ever been pushed to it.
 //! 2. If there was nothing, it looks at each buffer again, and *closes* it.
 //! 3. If nobody has pushed anything in between, there was a moment, between the two rounds, at which all buffers were empty: so
@@ -11,10 +13,14 @@
 //! Upgrades happen under the lock of the thread's buffer. Those before it is closed are counted; those after it wait for the
 //! decision, and find no object that was found dead.
 
+mod pool;
+
 use gort_primitives::sync::{Mutex, MutexGuard};
 
 use crate::phase::Color;
 use crate::seeded::bug;
+
+pub(crate) use pool::{Active, CHUNK, Job, Left, Pool, Work};
 
 /// What can be shaded.
 pub(crate) trait Shade: Copy {

@@ -32,7 +32,7 @@ pub struct Guard {
 ///
 /// # Panics
 ///
-/// Panics in a thread that uses the heap for the first time, if `GORT_GC`, `GORT_MEMLIMIT` or `GORT_GCTRACE` is set to what
+/// Panics in a thread that uses the heap for the first time, if `GORT_GC`, `GORT_MEMLIMIT`, `GORT_GCWORKERS` or `GORT_GCTRACE` is set to what
 /// means nothing; and in a child of a process that has called `fork` after it had used the heap.
 ///
 /// # Examples

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::io;
 
 use crate::local::Local;
-use crate::{settings, sweep};
+use crate::{marker, settings, sweep};
 
 /// Gives the memory that the current thread has at hand for new objects to whoever needs it.
 ///
@@ -41,14 +41,14 @@ pub fn flush() {
 /// ```
 #[inline]
 pub fn help() -> bool {
-    sweep::help()
+    marker::help() || sweep::help()
 }
 
-/// Tells whether [`help`] may find something to do. It costs one load.
+/// Tells whether [`help`] may find something to do. It costs a load or two.
 #[inline]
 #[must_use]
 pub fn wants_help() -> bool {
-    sweep::wants_help()
+    marker::wants_help() || sweep::wants_help()
 }
 
 /// Looks whether the environment variables of the heap mean something.
@@ -58,7 +58,7 @@ pub fn wants_help() -> bool {
 /// # Errors
 ///
 /// Returns an error of the kind [`InvalidInput`](io::ErrorKind::InvalidInput), which says what is wrong with `GORT_GC`,
-/// `GORT_MEMLIMIT` or `GORT_GCTRACE`.
+/// `GORT_MEMLIMIT`, `GORT_GCWORKERS` or `GORT_GCTRACE`.
 ///
 /// # Examples
 ///

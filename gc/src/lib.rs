@@ -54,6 +54,7 @@
 //!   A process that forks before it first uses the heap has no such trouble.
 //! * The heap grows to about twice of what is alive: see [`set_gc_percent`] and [`set_memory_limit`]. Memory that objects own
 //!   outside the heap does not count, unless they hold an [`External`].
+//! * The collector has a thread, and on machines with eight CPUs or more others that help it to mark: `GORT_GCWORKERS`.
 //! * `GORT_GCTRACE=1` prints a line about each cycle; [`stats`], [`heap_profile`] and [`dump_graph`] tell more.
 //!
 //! [gort]: https://docs.rs/gort
@@ -80,6 +81,7 @@ mod grey;
 mod guard;
 mod local;
 mod lock;
+mod marker;
 mod object;
 mod pacer;
 mod phase;
@@ -97,6 +99,7 @@ mod sweep;
 mod trace;
 mod tracer;
 mod weak;
+mod workers;
 
 pub use arena::AllocError;
 pub use control::{Collect, Stats, collect, collect_async, stats};

@@ -26,6 +26,7 @@ use crate::epoch::{Epoch, State};
 use crate::fence;
 use crate::fork;
 use crate::grey::{Buffer, Closing, Shade, Undecided};
+use crate::marker;
 use crate::object::{ObjectRef, VTable};
 use crate::pacer;
 use crate::phase::Word;
@@ -43,8 +44,8 @@ static EPOCH: std::sync::LazyLock<Epoch> = std::sync::LazyLock::new(Epoch::new);
 /// A thread tells the pacer when it has allocated so many bytes. Thin air.
 pub(crate) const BATCH: usize = 32 * 1024;
 
-/// How long a thread waits in an outermost pin for one nap that it owes.
-const NAP: Duration = Duration::from_micros(100);
+/// How long a thread waits, or helps to mark, in an outermost pin for one nap that it owes.
+pub(crate) const NAP: Duration = Duration::from_micros(100);
 
 /// All records.
 static REGISTER: Mutex<Vec<&'static Local>> = Mutex::new(Vec::new());
@@ -250,14 +251,27 @@ impl Local {
             return None;
         }
         if self.errands.get() & THROTTLED != 0 {
-            self.owe(self.naps.get() - 1);
+            self.pay_for_nap();
+        }
+        self.state.pin_fenced(&EPOCH);
+        Some(())
+    }
+
+    /// Helps to mark, or takes a nap.
+    fn pay_for_nap(&self) {
+        let naps = self.naps.get() - 1;
+        // Code of the program that pins while we mark pays for nothing.
+        self.owe(0);
+        // A record that is given back with the next guard must not meet such code at all.
+        if self.errands.get() & UNTIL_UNPINNED == 0 && marker::assist() {
+            pacer::assisted();
+        } else {
             // Not pinned, so the collector goes on meanwhile.
             self.state.unpin();
             pacer::napped();
             std::thread::sleep(NAP);
         }
-        self.state.pin_fenced(&EPOCH);
-        Some(())
+        self.owe(naps);
     }
 
     fn set_errand(&self, errand: u8, on: bool) {

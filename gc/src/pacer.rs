@@ -12,7 +12,8 @@
 //!
 //! Beyond 1.1 goal the collector does not keep up. Those who allocate then owe naps of 100 us: one for each tenth that the
 //! heap is too large, up to ten, for every [`BATCH`](crate::local::BATCH) allocated. They are paid in outermost pins only,
-//! where the collector does not wait for the thread.
+//! where the collector does not wait for the thread. A thread that finds something to trace does that in the place of a nap,
+//! for as long: an [assist](crate::marker).
 //!
 //! A memory limit below what is alive would have the collector run without end and find nothing. So a cycle that only the
 //! limit wants does not begin before the collector has rested for as long as the last one took: the limit costs half a CPU at
@@ -45,6 +46,7 @@ static PACER: Pacer = Pacer {
     trigger_without_limit: AtomicUsize::new(SMALLEST_GOAL),
     rest_until: AtomicU64::new(0),
     naps: AtomicU64::new(0),
+    assists: AtomicU64::new(0),
 };
 
 // Relaxed, everywhere in this file: numbers on their own, of which an old one is as good.
@@ -63,6 +65,7 @@ struct Pacer {
     /// When the next cycle may begin that only the limit wants, in us since `START`.
     rest_until: AtomicU64,
     naps: AtomicU64,
+    assists: AtomicU64,
 }
 
 /// What times are counted from.
@@ -148,6 +151,16 @@ pub(crate) fn napped() {
 /// Naps that have been taken.
 pub(crate) fn naps() -> u64 {
     PACER.naps.load(Ordering::Relaxed)
+}
+
+/// Counts an assist.
+pub(crate) fn assisted() {
+    PACER.assists.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Assists that have been made.
+pub(crate) fn assists() -> u64 {
+    PACER.assists.load(Ordering::Relaxed)
 }
 
 /// Counts what has been allocated, begins a cycle if it is time, and returns how many naps the thread owes.

@@ -150,7 +150,7 @@ pub(crate) fn trace(stats: &Stats, before: usize, after: usize) {
 }
 
 /// ```text
-/// gc 3 @0.512s 1%: 0.01+0.20+3.10+0.62 ms, 8.0->8.4->4.1 MiB, 8.3 MiB goal, 0.0 MiB external, 2 deferred, 0 naps
+/// gc 3 @0.512s 1%: 0.01+0.20+3.10+0.62 ms, 8.0->8.4->4.1 MiB, 8.3 MiB goal, 0.0 MiB external, 2 deferred, 1 workers, 0 helped, 0 assists, 0 naps
 /// ```
 fn line(stats: &Stats, before: usize, after: usize, uptime: Duration) -> String {
     let share = 100.0 * stats.collecting.as_secs_f64() / uptime.as_secs_f64().max(1e-9);
@@ -165,7 +165,7 @@ fn line(stats: &Stats, before: usize, after: usize, uptime: Duration) -> String 
         ),
     };
     format!(
-        "gc {} @{:.3}s {share:.0}%: {}+{}+{}+{} ms, {}->{}->{} MiB, {goal}, {} MiB external, {} deferred, {} naps",
+        "gc {} @{:.3}s {share:.0}%: {}+{}+{}+{} ms, {}->{}->{} MiB, {goal}, {} MiB external, {} deferred, {} workers, {} helped, {} assists, {} naps",
         stats.cycles,
         uptime.as_secs_f64(),
         Ms(stats.first_wait),
@@ -177,6 +177,9 @@ fn line(stats: &Stats, before: usize, after: usize, uptime: Duration) -> String 
         Mib(stats.live_bytes + stats.external_bytes),
         Mib(stats.external_bytes),
         stats.deferred,
+        stats.workers,
+        stats.helped,
+        stats.assists,
         stats.naps,
     )
 }
@@ -217,12 +220,15 @@ mod tests {
             sweeping: ms(3),
             collecting: ms(20),
             deferred: 2,
+            workers: 1,
+            helped: 500,
+            assists: 6,
             naps: 7,
             ..Stats::NONE
         };
         assert_eq!(
             line(&stats, 8 << 20, 9 << 20, ms(1_000)),
-            "gc 3 @1.000s 2%: 1.00+2.00+4.00+3.00 ms, 8.0->9.0->5.0 MiB, 10.0 MiB goal (limit), 1.0 MiB external, 2 deferred, 7 naps"
+            "gc 3 @1.000s 2%: 1.00+2.00+4.00+3.00 ms, 8.0->9.0->5.0 MiB, 10.0 MiB goal (limit), 1.0 MiB external, 2 deferred, 1 workers, 500 helped, 6 assists, 7 naps"
         );
     }
 }

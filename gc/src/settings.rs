@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `GORT_GC` | [`set_gc_percent`] | `off`, or the growth in per cent of what is alive; 100 if it is not set |
 //! | `GORT_MEMLIMIT` | [`set_memory_limit`] | `off`, or bytes with a unit; no limit if it is not set |
+//! | `GORT_GCWORKERS` | | how many threads of the collector mark; a quarter of the CPUs if it is not set |
 //! | `GORT_GCTRACE` | | `1` for a line about each cycle |
 //!
 //! The environment is read when a thread first uses the heap, or one of the functions is called. A value that means nothing
@@ -16,6 +17,7 @@ use crate::{fork, pacer};
 
 const GC: &str = "GORT_GC";
 const MEMLIMIT: &str = "GORT_MEMLIMIT";
+const GCWORKERS: &str = "GORT_GCWORKERS";
 const GCTRACE: &str = "GORT_GCTRACE";
 
 /// `off`, in the words below.
@@ -27,6 +29,8 @@ struct Settings {
     percent: AtomicU64,
     /// `OFF`, or bytes.
     memory: AtomicU64,
+    /// `OFF` for a quarter of the CPUs.
+    workers: u64,
     trace: AtomicBool,
 }
 
@@ -67,10 +71,12 @@ fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Settings, String> {
         };
     let percentages = "`off`, or a number of per cent such as 100";
     let sizes = "`off`, or a number of bytes with a unit such as 512MiB (B, KiB, MiB, GiB, TiB)";
+    let numbers = "a number of threads from 1 to 256";
     let trace = |value: &str| matches!(value, "0" | "1").then(|| u64::from(value == "1"));
     Ok(Settings {
         percent: AtomicU64::new(parsed(GC, percent, 100, percentages)?),
         memory: AtomicU64::new(parsed(MEMLIMIT, size, OFF, sizes)?),
+        workers: parsed(GCWORKERS, threads, OFF, numbers)?,
         trace: AtomicBool::new(parsed(GCTRACE, trace, 0, "0 or 1")? == 1),
     })
 }
@@ -80,6 +86,13 @@ fn percent(value: &str) -> Option<u64> {
         return Some(OFF);
     }
     value.parse::<u32>().ok().map(u64::from)
+}
+
+fn threads(value: &str) -> Option<u64> {
+    value
+        .parse()
+        .ok()
+        .filter(|number| (1..=256).contains(number))
 }
 
 fn size(value: &str) -> Option<u64> {
@@ -131,6 +144,12 @@ pub(crate) fn limits() -> Limits {
     }
 }
 
+/// How many threads of the collector mark, if that has been said.
+pub(crate) fn workers() -> Option<usize> {
+    let number = Some(settings().workers).filter(|&number| number != OFF)?;
+    usize::try_from(number).ok()
+}
+
 /// Tells whether each cycle is to print a line.
 pub(crate) fn traces() -> bool {
     // Relaxed: a setting on its own.
@@ -145,7 +164,7 @@ pub(crate) fn traces() -> bool {
 ///
 /// # Panics
 ///
-/// Panics if the value of `GORT_GC`, `GORT_MEMLIMIT` or `GORT_GCTRACE` means nothing.
+/// Panics if the value of `GORT_GC`, `GORT_MEMLIMIT`, `GORT_GCWORKERS` or `GORT_GCTRACE` means nothing.
 ///
 /// # Examples
 ///
@@ -172,7 +191,7 @@ pub fn set_gc_percent(percent: Option<u32>) -> Option<u32> {
 ///
 /// # Panics
 ///
-/// Panics if the value of `GORT_GC`, `GORT_MEMLIMIT` or `GORT_GCTRACE` means nothing.
+/// Panics if the value of `GORT_GC`, `GORT_MEMLIMIT`, `GORT_GCWORKERS` or `GORT_GCTRACE` means nothing.
 ///
 /// # Examples
 ///
@@ -232,6 +251,9 @@ mod tests {
             (MEMLIMIT, "1.5GiB"),
             (MEMLIMIT, "-1"),
             (MEMLIMIT, "99999999999TiB"),
+            (GCWORKERS, "0"),
+            (GCWORKERS, "all"),
+            (GCWORKERS, "257"),
             (GCTRACE, "yes"),
         ] {
             let text = read_one(name, value).expect_err(value);

@@ -2,22 +2,22 @@
 
 use std::fmt;
 
-use crate::grey::Shade;
+use crate::grey::{Job, Shade};
 use crate::local::Local;
 use crate::object::ObjectRef;
 use crate::phase::{Color, mark_color};
 
 /// Takes the gc pointers that [`Trace::trace`](crate::Trace::trace) finds in a value.
 pub struct Tracer<'t> {
-    job: Job<'t>,
+    task: Use<'t>,
     /// Whether the value can be changed by nobody else while it is traced.
     owned: bool,
     /// Set if something could not be traced now.
     deferred: bool,
 }
 
-enum Job<'t> {
-    /// The collector marks.
+enum Use<'t> {
+    /// The collector or a helper marks.
     Mark {
         grey: &'t mut Vec<ObjectRef>,
         color: Color,
@@ -35,17 +35,17 @@ enum Job<'t> {
 pub(crate) enum Access {
     /// Nobody else can change the contents.
     Owned,
-    /// The collector marks in `cycle`, and all pins with a word below `gone` have ended.
+    /// The collector or a helper marks in `cycle`, and all pins with a word below `gone` have ended.
     Mark { cycle: u64, gone: u64 },
     /// The pointers are looked at, and not marked.
     Visit,
 }
 
 impl<'t> Tracer<'t> {
-    pub(crate) fn marking(grey: &'t mut Vec<ObjectRef>, cycle: u64, gone: u64) -> Self {
+    pub(crate) fn marking(grey: &'t mut Vec<ObjectRef>, Job { cycle, gone }: Job) -> Self {
         let color = mark_color(cycle);
         Self::new(
-            Job::Mark {
+            Use::Mark {
                 grey,
                 color,
                 cycle,
@@ -57,17 +57,17 @@ impl<'t> Tracer<'t> {
 
     /// Shades what a value holds that is owned.
     pub(crate) fn shading(local: &'t Local) -> Self {
-        Self::new(Job::Shade(local), true)
+        Self::new(Use::Shade(local), true)
     }
 
     pub(crate) fn visiting(visit: &'t mut dyn FnMut(ObjectRef)) -> Self {
-        Self::new(Job::Visit(visit), false)
+        Self::new(Use::Visit(visit), false)
     }
 
-    fn new(job: Job<'t>, owned: bool) -> Self {
+    fn new(task: Use<'t>, owned: bool) -> Self {
         let deferred = false;
         Self {
-            job,
+            task,
             owned,
             deferred,
         }
@@ -76,8 +76,8 @@ impl<'t> Tracer<'t> {
     /// Takes one pointer.
     #[inline]
     pub(crate) fn edge(&mut self, target: ObjectRef) {
-        match &mut self.job {
-            Job::Mark { grey, color, .. } => {
+        match &mut self.task {
+            Use::Mark { grey, color, .. } => {
                 if target.color() != *color {
                     target.set_color(*color);
                     if target.needs_trace() {
@@ -85,17 +85,17 @@ impl<'t> Tracer<'t> {
                     }
                 }
             }
-            Job::Shade(local) => local.shade(target),
-            Job::Visit(visit) => visit(target),
+            Use::Shade(local) => local.shade(target),
+            Use::Visit(visit) => visit(target),
         }
     }
 
     pub(crate) fn access(&self) -> Access {
-        match self.job {
+        match self.task {
             _ if self.owned => Access::Owned,
-            Job::Mark { cycle, gone, .. } => Access::Mark { cycle, gone },
-            Job::Shade(_) => Access::Owned,
-            Job::Visit(_) => Access::Visit,
+            Use::Mark { cycle, gone, .. } => Access::Mark { cycle, gone },
+            Use::Shade(_) => Access::Owned,
+            Use::Visit(_) => Access::Visit,
         }
     }
 
@@ -110,6 +110,21 @@ impl<'t> Tracer<'t> {
     /// Notes that a part of the value could not be traced now.
     pub(crate) fn defer(&mut self) {
         self.deferred = true;
+    }
+
+    /// The next object that has been found and not traced, if this marks.
+    #[inline]
+    pub(crate) fn next(&mut self) -> Option<ObjectRef> {
+        match &mut self.task {
+            Use::Mark { grey, .. } => grey.pop(),
+            Use::Shade(_) | Use::Visit(_) => None,
+        }
+    }
+
+    /// Tells whether [`defer`](Self::defer) has been called since this was last asked.
+    #[inline]
+    pub(crate) fn take_deferred(&mut self) -> bool {
+        std::mem::take(&mut self.deferred)
     }
 
     /// Tells whether [`defer`](Self::defer) has been called.

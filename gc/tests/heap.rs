@@ -4,6 +4,8 @@
 //! multiplies the rounds.
 
 use std::collections::HashMap;
+use std::env;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
 use std::time::{Duration, Instant};
@@ -92,6 +94,22 @@ fn collect_until(mut done: impl FnMut() -> bool) {
         collect();
         std::thread::yield_now();
     }
+}
+
+/// All other tests, with more threads that mark than a small machine has.
+#[test]
+fn all_of_this_holds_with_four_who_mark() {
+    const CHILD: &str = "GORT_TEST_CHILD";
+    if env::var_os(CHILD).is_some() {
+        return;
+    }
+    let output = Command::new(env::current_exe().expect("a test is a program"))
+        .envs([(CHILD, "1"), ("GORT_GCWORKERS", "4")])
+        .output()
+        .expect("it can be started again");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}\n{errors}");
 }
 
 // What goes, and what stays.

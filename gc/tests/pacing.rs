@@ -75,6 +75,7 @@ fn a_setting_that_means_nothing_stops_the_program_where_it_uses_the_heap() {
     for (name, value) in [
         ("GORT_GC", "often"),
         ("GORT_MEMLIMIT", "2GB"),
+        ("GORT_GCWORKERS", "0"),
         ("GORT_GCTRACE", "2"),
     ] {
         let Some(output) = in_child(test, &[(name, value)]) else {

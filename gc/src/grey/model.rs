@@ -8,31 +8,31 @@ use gort_primitives::{model, thread};
 use super::*;
 use crate::seeded::with_bug;
 
-const WHITE: Color = 1;
-const BLACK: Color = 2;
+pub(super) const WHITE: Color = 1;
+pub(super) const BLACK: Color = 2;
 
 /// An object, and an edge to another.
-struct Object {
-    color: AtomicU8,
+pub(super) struct Object {
+    pub(super) color: AtomicU8,
     /// loom reports a read that races with the write that stands for freeing.
-    value: UnsafeCell<u8>,
-    edge: AtomicPtr<Object>,
+    pub(super) value: UnsafeCell<u8>,
+    pub(super) edge: AtomicPtr<Object>,
 }
 
 /// A pointer to an object of a [`World`].
 #[derive(Clone, Copy)]
-struct Pointer(*mut Object);
+pub(super) struct Pointer(pub(super) *mut Object);
 
 // SAFETY: it leads into what the world owns, and the threads of a model end before it does.
 unsafe impl Send for Pointer {}
 
 impl Pointer {
-    fn object(&self) -> &Object {
+    pub(super) fn object(&self) -> &Object {
         // SAFETY: the world is there.
         unsafe { &*self.0 }
     }
 
-    fn read(&self) {
+    pub(super) fn read(&self) {
         // SAFETY: loom checks it.
         self.object()
             .value

@@ -2,20 +2,12 @@
 //! cycle.
 
 use super::node::{Bag, Node, node};
-use super::{alone, finish, finish_sweep};
+use super::{alone, finish, finish_sweep, mark};
 use crate::collector::{Cycle, Step};
 use crate::grey::Shade;
 use crate::local::Local;
 use crate::seeded::with_bug;
 use crate::{Root, pin, with};
-
-/// Steps until all is marked.
-fn mark(cycle: &mut Cycle) {
-    while !matches!(cycle.step(), Step::Marked) {
-        // Somebody else's test may be pinned.
-        std::thread::yield_now();
-    }
-}
 
 /// Lets one who marks for a cycle go on into the next, and tells whether that loses an object.
 ///
@@ -38,7 +30,7 @@ fn a_late_pin_takes_a_mark_back() -> bool {
     let late = late.act(pin);
     finish_sweep(cycle.finish());
     let mut cycle = Cycle::new();
-    let lost = if let Step::Waits(_) = cycle.step() {
+    let lost = if let Step::Waits(_) = cycle.step(1) {
         drop(late);
         false
     } else {
@@ -47,7 +39,7 @@ fn a_late_pin_takes_a_mark_back() -> bool {
         root.get(&late).edges[1].store(&late, None);
         drop(late);
         while crate::local::word().marking().is_none() {
-            let _ = cycle.step();
+            let _ = cycle.step(1);
         }
         let reading = reading.act(pin);
         let found = root.get(&reading).edges[0].load().expect("it is there");
