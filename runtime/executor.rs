@@ -6,6 +6,7 @@
 //! | | |
 //! |---|---|
 //! | `state.rs` | what tasks and drivers of an [`Executor`] share; where a task is at any time; how the executor ends |
+//! | `queues.rs` | the global queue, and rings |
 //! | `seat.rs` | what a `run()` future holds: a ring, and numbers that only it writes |
 //! | `sleepers.rs` | who sleeps, and who wakes whom |
 //! | `pending.rs` | the wakers of tasks that wait, for the end |
@@ -35,6 +36,7 @@ mod home;
 mod leaked;
 mod local;
 mod pending;
+mod queues;
 mod run;
 mod seat;
 mod sleepers;

@@ -10,20 +10,28 @@
 //! Who touches an entry's waker when: the task it was taken for, which is polled and dropped by one thread at a time; and
 //! [`wake_all`](Pending::wake_all), while nobody polls or drops any task.
 
-use std::cell::UnsafeCell;
+use std::array;
 use std::mem;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::task::Waker;
 
+use gort_primitives::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use gort_primitives::cell::UnsafeCell;
+use gort_primitives::seeded::bug;
+
+#[cfg(all(test, gort_loom))]
+mod model;
+
 /// The entries in the first bucket. Thin air.
-const FIRST: u32 = 32;
+const FIRST: u32 = if SMALL { 2 } else { 32 };
 /// How many entries are used for the first time at once. Divides the length of each bucket, so a run lies in one.
-const RUN: u32 = 32;
+const RUN: u32 = FIRST;
 /// Enough buckets for every index.
-const BUCKETS: usize = 27;
+const BUCKETS: usize = if SMALL { 3 } else { 27 };
 /// How many free entries a desk keeps before it gives a quarter back. Thin air.
-const DESK: usize = 4 * RUN as usize;
+const DESK: usize = if SMALL { 2 } else { 4 * RUN as usize };
+/// Models get by with few of everything.
+const SMALL: bool = cfg!(all(test, gort_loom));
 
 /// All entries of an executor.
 #[derive(Debug)]
@@ -55,7 +63,7 @@ pub(super) struct Desk(Vec<u32>);
 impl Pending {
     pub(super) fn new() -> Self {
         Self {
-            buckets: [const { AtomicPtr::new(ptr::null_mut()) }; BUCKETS],
+            buckets: array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
             free: AtomicU64::new(0),
             used: AtomicU32::new(0),
         }
@@ -73,7 +81,7 @@ impl Pending {
         };
         let entry = self.entry(index);
         // SAFETY: the entry was free, so we are the only ones to touch it.
-        unsafe { *entry.waker.get() = Some(waker) };
+        entry.waker.with_mut(|old| unsafe { *old = Some(waker) });
         Ticket(index)
     }
 
@@ -81,8 +89,10 @@ impl Pending {
     pub(super) fn forget(&self, desk: Option<&mut Desk>, ticket: Ticket) -> Option<Waker> {
         let Ticket(index) = ticket;
         let entry = self.entry(index);
-        // SAFETY: the contract of `keep`: nobody else touches the ticket's entry now.
-        let waker = unsafe { mem::take(&mut *entry.waker.get()) };
+        let waker = entry.waker.with_mut(|waker| {
+            // SAFETY: the contract of `keep`: nobody else touches the ticket's entry now.
+            mem::take(unsafe { &mut *waker })
+        });
         match desk {
             Some(desk) => {
                 desk.0.push(index);
@@ -103,12 +113,12 @@ impl Pending {
     /// Nobody keeps or forgets a waker meanwhile, and what they did before happened before.
     pub(super) unsafe fn wake_all(&self) {
         for index in 0..self.used.load(Ordering::Relaxed) {
-            let entry = self.entry(index);
-            // SAFETY: the contract: nobody writes it.
-            let waker = unsafe { &*entry.waker.get() };
-            if let Some(waker) = waker {
-                waker.wake_by_ref();
-            }
+            self.entry(index).waker.with(|waker| {
+                // SAFETY: the contract: nobody writes it.
+                if let Some(waker) = unsafe { &*waker } {
+                    waker.wake_by_ref();
+                }
+            });
         }
     }
 
@@ -161,8 +171,9 @@ impl Pending {
             match self.free.compare_exchange_weak(
                 head,
                 new,
-                // Acquire: as above. A pop publishes nothing.
-                Ordering::Acquire,
+                // Relaxed: the load of this very head acquired it. A pop publishes nothing.
+                Ordering::Relaxed,
+                // Acquire: as above.
                 Ordering::Acquire,
             ) {
                 Ok(_) => return Some(index),
@@ -186,18 +197,21 @@ impl Pending {
 
     /// Gives a chain back.
     fn push_linked(&self, first: u32) {
+        let order = if bug("chains are given back without a release") {
+            Ordering::Relaxed
+        } else {
+            // Release: publishes the chain to the Acquire in `pop_chain`.
+            Ordering::Release
+        };
         let below = &self.entry(first).below;
         let mut head = self.free.load(Ordering::Relaxed);
         loop {
             below.store(head as u32, Ordering::Relaxed);
             let new = tagged(head, first + 1);
-            match self.free.compare_exchange_weak(
-                head,
-                new,
-                // Release: publishes the chain to the Acquire in `pop_chain`.
-                Ordering::Release,
-                Ordering::Relaxed,
-            ) {
+            match self
+                .free
+                .compare_exchange_weak(head, new, order, Ordering::Relaxed)
+            {
                 Ok(_) => return,
                 Err(now) => head = now,
             }
@@ -215,9 +229,13 @@ impl Pending {
         // Acquire: pairs with the Release below.
         if cell.load(Ordering::Acquire).is_null() {
             let new = Box::into_raw(bucket_of(bucket)).cast::<Entry>();
-            // Release: publishes the entries to the Acquire in `entry`.
-            let set =
-                cell.compare_exchange(ptr::null_mut(), new, Ordering::Release, Ordering::Relaxed);
+            let order = if bug("buckets are published without a release") {
+                Ordering::Relaxed
+            } else {
+                // Release: publishes the entries to the Acquire in `entry`.
+                Ordering::Release
+            };
+            let set = cell.compare_exchange(ptr::null_mut(), new, order, Ordering::Relaxed);
             if set.is_err() {
                 // SAFETY: we made it of this bucket's length, and nobody else has seen it.
                 drop(unsafe { boxed(new, bucket) });
@@ -233,8 +251,9 @@ impl Pending {
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        for (bucket, cell) in self.buckets.iter_mut().enumerate() {
-            let entries = mem::replace(cell.get_mut(), ptr::null_mut());
+        for (bucket, cell) in self.buckets.iter().enumerate() {
+            // Relaxed: ours alone.
+            let entries = cell.load(Ordering::Relaxed);
             if !entries.is_null() {
                 // SAFETY: `fresh` made it of this bucket's length, and nobody uses it any more.
                 drop(unsafe { boxed(entries, bucket) });
@@ -271,7 +290,7 @@ unsafe fn boxed(entries: *mut Entry, bucket: usize) -> Box<[Entry]> {
 }
 
 fn tagged(old: u64, next: u32) -> u64 {
-    let tag = (old >> 32).wrapping_add(1);
+    let tag = (old >> 32).wrapping_add(u64::from(!bug("free chains have no tag")));
     (tag << 32) | u64::from(next)
 }
 

@@ -24,16 +24,15 @@
 
 use std::cell::{Cell, UnsafeCell};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use async_task::Runnable;
-use crossbeam_deque::{Steal, Stealer, Worker};
+use gort_primitives::atomic::{AtomicBool, Ordering};
+use gort_primitives::thread_local;
 
 use super::pending::Desk;
+use super::queues::{Global, Ring};
 use super::state::State;
-
-/// The most tasks that are stolen at once. Borrowed from the runtime's rings.
-const MOST_STOLEN: usize = 128;
 
 thread_local! {
     /// The seat whose `run()` future is being polled by this thread, the innermost if they are nested. Without a destructor, so
@@ -48,8 +47,7 @@ pub(super) struct Seat {
     /// The seat that was made before it. Written once, before others see this one.
     next: *const Seat,
     held: AtomicBool,
-    ring: Worker<Runnable>,
-    thief: Stealer<Runnable>,
+    ring: Ring,
     /// Counts the turns, for fairness.
     turns: Cell<u32>,
     desk: UnsafeCell<Desk>,
@@ -79,7 +77,7 @@ impl Patience {
     /// Thin air.
     const MOST: u32 = 4;
     /// Thin air.
-    const PASS: u32 = 16;
+    const PASS: u32 = if cfg!(all(test, gort_loom)) { 1 } else { 16 };
 
     /// Returns whether to wait this time.
     pub(super) fn try_now(&self) -> bool {
@@ -108,13 +106,11 @@ pub(super) fn bump(number: &AtomicU64) {
 impl Seat {
     /// A seat in the hands of its maker.
     pub(super) fn new(state: *const State) -> Self {
-        let ring = Worker::new_fifo();
         Self {
             state,
             next: ptr::null(),
             held: AtomicBool::new(true),
-            thief: ring.stealer(),
-            ring,
+            ring: Ring::new(),
             turns: Cell::new(0),
             desk: UnsafeCell::default(),
             patience: Patience::default(),
@@ -167,11 +163,16 @@ impl Seat {
     /// The caller holds the seat.
     #[inline]
     pub(super) unsafe fn pop(&self) -> Option<Runnable> {
-        // The check saves the read-modify-write of a pop that finds nothing.
-        if self.ring.is_empty() {
-            return None;
-        }
         self.ring.pop()
+    }
+
+    /// Moves up to `most` tasks out of the global queue, and up to half of it: one to run, and the others to the ring.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the seat. `Sleepers::wake_one` must follow if the ring is not empty then.
+    pub(super) unsafe fn take_from(&self, global: &Global, most: usize) -> Option<Runnable> {
+        global.take_batch(&self.ring, most)
     }
 
     /// Counts a turn, and returns whether it is the last of `n`.
@@ -211,13 +212,7 @@ impl Seat {
 
     /// Takes one task. For everybody.
     pub(super) fn steal_one(&self) -> Option<Runnable> {
-        loop {
-            match self.thief.steal() {
-                Steal::Success(runnable) => return Some(runnable),
-                Steal::Empty => return None,
-                Steal::Retry => std::hint::spin_loop(),
-            }
-        }
+        self.ring.steal_one()
     }
 
     /// Moves half of the ring into the ring of `to`, and takes one of them to run. For everybody.
@@ -226,17 +221,7 @@ impl Seat {
     ///
     /// The caller holds `to`, and wakes a sleeper if that is not empty afterwards.
     pub(super) unsafe fn steal_half(&self, to: &Seat) -> Option<Runnable> {
-        loop {
-            if self.is_empty() {
-                return None;
-            }
-            let half = self.len().div_ceil(2).clamp(1, MOST_STOLEN);
-            match self.thief.steal_batch_with_limit_and_pop(&to.ring, half) {
-                Steal::Success(runnable) => return Some(runnable),
-                Steal::Empty => return None,
-                Steal::Retry => std::hint::spin_loop(),
-            }
-        }
+        self.ring.steal_half(&to.ring)
     }
 
     /// Returns whether the ring is empty, without the fence of [`is_empty`](Self::is_empty).
@@ -245,15 +230,15 @@ impl Seat {
     ///
     /// The caller holds the seat.
     pub(super) unsafe fn is_empty_here(&self) -> bool {
-        self.ring.is_empty()
+        self.ring.is_empty_here()
     }
 
     pub(super) fn len(&self) -> usize {
-        self.thief.len()
+        self.ring.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.thief.is_empty()
+        self.ring.is_empty()
     }
 
     /// Makes the seat current on this thread until the guard is dropped.
@@ -263,7 +248,7 @@ impl Seat {
     /// The caller holds the seat, which lives longer than the guard, and drops the guard on this thread, before it
     /// lets go of the seat and in the reverse order of such calls.
     pub(super) unsafe fn sit(&self) -> Seated {
-        Seated(CURRENT.replace(self))
+        Seated(CURRENT.with(|current| current.replace(self)))
     }
 }
 
@@ -273,7 +258,7 @@ pub(super) struct Seated(*const Seat);
 
 impl Drop for Seated {
     fn drop(&mut self) {
-        CURRENT.set(self.0);
+        CURRENT.with(|current| current.set(self.0));
     }
 }
 
@@ -281,7 +266,7 @@ impl Drop for Seated {
 #[inline(always)]
 pub(super) fn with_current<R>(state: *const State, f: impl FnOnce(Option<&Seat>) -> R) -> R {
     // SAFETY: the contract of `sit`: what is current lives, and is held on this thread.
-    let seat = unsafe { CURRENT.get().as_ref() };
+    let seat = unsafe { CURRENT.with(Cell::get).as_ref() };
     f(seat.filter(|seat| ptr::eq(seat.state, state)))
 }
 

@@ -21,6 +21,7 @@
 use std::task::Waker;
 
 use gort_primitives::atomic::{AtomicUsize, Ordering, fence};
+use gort_primitives::seeded::bug;
 use gort_primitives::sync::{Mutex, MutexGuard};
 
 #[cfg(all(test, gort_loom))]
@@ -81,8 +82,10 @@ impl Sleepers {
     /// As [`wake_one`](Self::wake_one), but leaves the waking to the caller.
     #[inline]
     pub(super) fn take_one(&self) -> Option<Waker> {
-        // SeqCst: step 2 of the left column; pairs with the fence in `announce`.
-        fence(Ordering::SeqCst);
+        if !bug("no fence before the look for sleepers") {
+            // SeqCst: step 2 of the left column; pairs with the fence in `announce`.
+            fence(Ordering::SeqCst);
+        }
         self.take_one_unfenced()
     }
 
@@ -124,7 +127,7 @@ impl Sleepers {
         drop(list);
         // SeqCst: step 2 of the right column; pairs with the fence in `wake_one`.
         fence(Ordering::SeqCst);
-        true
+        !bug("no look after the announcement")
     }
 
     /// Takes a future that has something to do, or is dropped, out of the list. Returns whether it had been woken.

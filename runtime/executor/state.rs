@@ -14,34 +14,42 @@
 
 use std::future::Future;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use async_task::{Runnable, Task};
-use concurrent_queue::ConcurrentQueue;
 use crossbeam_utils::CachePadded;
+use gort_primitives::atomic::{AtomicPtr, Ordering};
+use gort_primitives::hint;
+use gort_primitives::seeded::bug;
 
 use super::body::{Body, Unlisted};
 use super::home::{Entry, Home};
 use super::pending::Pending;
+use super::queues::Global;
 use super::run::Source;
 use super::seat::{self, Seat, Seated, bump};
 use super::sleepers::Sleepers;
 use super::visitors::Visitors;
 
+#[cfg(all(test, gort_loom))]
+mod model;
+
 /// Every so many turns the global queue comes before the ring. Borrowed from Go.
-const FAIR: u32 = 61;
+const FAIR: u32 = if SMALL { 2 } else { 61 };
 /// How many tasks then move from the global queue to the ring, at most. Thin air.
 const BATCH: usize = 16;
-/// How many move when the ring is empty, at most, and not more than half of them. As for theft.
+/// How many move when the ring is empty, at most. As for theft.
 const DRY_BATCH: usize = 128;
 /// Looks at the global queue before a sleep, each after a pause twice as long: 255 pauses in all, some 6 us at the 25 ns that one
 /// takes on the x86 where it was measured. To be put to sleep and woken costs more.
-const LOOKS: u32 = 8;
+const LOOKS: u32 = if SMALL { 1 } else { 8 };
+/// Models get by with few of everything.
+const SMALL: bool = cfg!(all(test, gort_loom));
 
 /// The state of an executor.
 pub(super) struct State {
     /// Tasks that no seat has: made or woken outside of any `run()` of this executor.
-    inject: ConcurrentQueue<Runnable>,
+    inject: Global,
     pub(super) sleepers: Sleepers,
     /// The seat that was made last.
     seats: AtomicPtr<Seat>,
@@ -65,7 +73,7 @@ impl State {
     /// Makes a state, to be ended once.
     pub(super) fn new() -> NonNull<Self> {
         let state = Box::new(Self {
-            inject: ConcurrentQueue::unbounded(),
+            inject: Global::new(),
             sleepers: Sleepers::new(),
             seats: AtomicPtr::new(ptr::null_mut()),
             pending: Pending::new(),
@@ -125,9 +133,7 @@ impl State {
     }
 
     pub(super) fn inject(&self, runnable: Runnable) {
-        if self.inject.push(runnable).is_err() {
-            unreachable!("the global queue is never closed");
-        }
+        self.inject.push(runnable);
     }
 
     /// Counts a task that is about to be made.
@@ -196,48 +202,23 @@ impl State {
         self.seats().map(Seat::len).collect()
     }
 
-    /// Takes from the global queue before the ring, and moves some more over.
-    ///
-    /// # Safety
-    ///
-    /// The caller holds the seat.
-    #[cold]
-    unsafe fn take_fairly(&self, seat: &Seat) -> Option<Runnable> {
-        // SAFETY: the contract.
-        unsafe { self.take_batch(seat, BATCH) }
-    }
-
-    /// Takes from the global queue, for a ring that is empty.
+    /// Takes from the global queue: one task to run, and up to `most` with those that go to the ring. This leaves whoever pushes alone
+    /// with the queue meanwhile.
     ///
     /// # Safety
     ///
     /// The caller holds the seat.
     #[inline]
-    unsafe fn take_dry(&self, seat: &Seat) -> Option<Runnable> {
-        // The check saves the length of a queue that has none.
+    unsafe fn take_batch(&self, seat: &Seat, most: usize) -> Option<Runnable> {
+        // The check saves the fence of a search that finds nothing.
         if self.inject.is_empty() {
             return None;
         }
-        let half = self.inject.len().div_ceil(2);
-        // SAFETY: the contract.
-        unsafe { self.take_batch(seat, half.min(DRY_BATCH)) }
-    }
-
-    /// Takes from the global queue: one task to run, and more to the ring until there are `most`. This leaves whoever pushes
-    /// alone with the queue meanwhile.
-    ///
-    /// # Safety
-    ///
-    /// The caller holds the seat.
-    unsafe fn take_batch(&self, seat: &Seat, most: usize) -> Option<Runnable> {
-        let first = self.pop_global()?;
-        for runnable in (1..most).map_while(|_| self.pop_global()) {
-            // SAFETY: the caller holds the seat; `wake_one` follows.
-            unsafe { seat.push(runnable) };
-        }
+        // SAFETY: the caller holds the seat; `wake_for_rest` follows.
+        let first = unsafe { seat.take_from(&self.inject, most) };
         // SAFETY: the caller holds the seat.
         unsafe { self.wake_for_rest(seat) };
-        Some(first)
+        first
     }
 
     /// Waits for the global queue for a moment.
@@ -248,20 +229,13 @@ impl State {
     #[cold]
     unsafe fn wait_for_global(&self, seat: &Seat) -> Option<Runnable> {
         (0..LOOKS).find_map(|look| {
-            for _ in 0..1 << look {
-                std::hint::spin_loop();
+            // Not in models: a pause gives all others their turn, and hides what happens if they do not get it.
+            for _ in 0..if SMALL { 0 } else { 1 << look } {
+                hint::spin_loop();
             }
             // SAFETY: the contract.
-            unsafe { self.take_dry(seat) }
+            unsafe { self.take_batch(seat, DRY_BATCH) }
         })
-    }
-
-    fn pop_global(&self) -> Option<Runnable> {
-        // The check saves the fence of a pop that finds nothing.
-        if self.inject.is_empty() {
-            return None;
-        }
-        self.inject.pop().ok()
     }
 
     /// Steals half of another ring, beginning behind the thief's own.
@@ -288,7 +262,7 @@ impl State {
     /// The caller holds the seat.
     unsafe fn wake_for_rest(&self, seat: &Seat) {
         // SAFETY: the contract.
-        if !unsafe { seat.is_empty_here() } {
+        if !unsafe { seat.is_empty_here() } && !bug("no wake-up for the rest of a batch") {
             self.sleepers.wake_one();
         }
     }
@@ -324,7 +298,8 @@ impl State {
 
 impl Drop for State {
     fn drop(&mut self) {
-        let mut next = *self.seats.get_mut();
+        // Relaxed: ours alone.
+        let mut next = self.seats.load(Ordering::Relaxed);
         while !next.is_null() {
             // SAFETY: `add_seat` made it from a box, and this takes each once.
             let seat = unsafe { Box::from_raw(next) };
@@ -356,14 +331,14 @@ impl Source for State {
         // SAFETY: the claim holds the seat, here and below.
         if unsafe { seat.every(FAIR) }
             // SAFETY: as above.
-            && let Some(runnable) = unsafe { self.take_fairly(seat) }
+            && let Some(runnable) = unsafe { self.take_batch(seat, BATCH) }
         {
             return Some(runnable);
         }
         // SAFETY: as above.
         unsafe { seat.pop() }
             // SAFETY: as above.
-            .or_else(|| unsafe { self.take_dry(seat) })
+            .or_else(|| unsafe { self.take_batch(seat, DRY_BATCH) })
             // SAFETY: as above.
             .or_else(|| unsafe { self.steal(seat) })
     }
@@ -387,9 +362,9 @@ impl Source for State {
         let ticks = self.outside.ticks.load(Ordering::Relaxed).wrapping_add(1);
         self.outside.ticks.store(ticks, Ordering::Relaxed);
         if ticks.is_multiple_of(FAIR) {
-            return stealing().or_else(|| self.pop_global());
+            return stealing().or_else(|| self.inject.pop());
         }
-        self.pop_global().or_else(stealing)
+        self.inject.pop().or_else(stealing)
     }
 
     fn has_work(&self) -> bool {

@@ -27,6 +27,8 @@ mod switch {
         pub fn totally_ordered() {}
     }
 
+    pub use std::thread_local;
+
     /// Locks and shared ownership.
     pub mod sync {
         pub use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -105,6 +107,58 @@ mod switch {
     }
 
     pub use loom::model;
+
+    #[doc(hidden)]
+    pub use loom;
 }
 
 pub use switch::*;
+
+/// As [`std::thread_local`]: a thread of a model has values of its own. loom's takes no `const` block.
+#[cfg(gort_loom)]
+#[macro_export]
+macro_rules! thread_local {
+    ($(#[$attr:meta])* static $name:ident: $t:ty = const { $init:expr };) => {
+        $crate::loom::thread_local!($(#[$attr])* static $name: $t = $init;);
+    };
+}
+
+/// Bugs on purpose, to show that a model would find them.
+///
+/// Each name stands for one rule of a protocol that is left out. In a build without models all of this is `false`.
+pub mod seeded {
+    /// Tells whether the rule with this name is to be broken in this model.
+    #[cfg(not(gort_loom))]
+    #[inline(always)]
+    pub const fn bug(_name: &str) -> bool {
+        false
+    }
+
+    #[cfg(gort_loom)]
+    pub use enabled::{bug, with_bug};
+
+    #[cfg(gort_loom)]
+    mod enabled {
+        use std::cell::Cell;
+
+        // The threads of a model are one thread.
+        std::thread_local!(static BUG: Cell<Option<&'static str>> = const { Cell::new(None) });
+
+        pub fn bug(name: &str) -> bool {
+            BUG.get() == Some(name)
+        }
+
+        /// Runs a model with a rule broken.
+        pub fn with_bug<R>(name: &'static str, model: impl FnOnce() -> R) -> R {
+            struct Reset;
+            impl Drop for Reset {
+                fn drop(&mut self) {
+                    BUG.set(None);
+                }
+            }
+            let _reset = Reset;
+            BUG.set(Some(name));
+            model()
+        }
+    }
+}
