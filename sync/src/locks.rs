@@ -16,6 +16,7 @@ mod raw_mutex;
 mod raw_semaphore;
 mod rwlock;
 mod rwlock_guard;
+mod rwlock_owned_guard;
 mod semaphore;
 pub(crate) mod wait;
 mod wait_group;
@@ -29,9 +30,9 @@ pub use mutex_guard::{MappedMutexGuard, MutexGuard, OwnedMappedMutexGuard, Owned
 pub use notify::{Notified, Notify};
 pub use once::{Lazy, Once, OnceCell, SetError};
 pub use rwlock::{Read, ReadOwned, RwLock, Write, WriteOwned};
-pub use rwlock_guard::{
-    OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLockMappedWriteGuard, RwLockReadGuard,
-    RwLockWriteGuard,
+pub use rwlock_guard::{RwLockMappedWriteGuard, RwLockReadGuard, RwLockWriteGuard};
+pub use rwlock_owned_guard::{
+    OwnedRwLockMappedWriteGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard,
 };
 pub use semaphore::{
     Acquire, AcquireOwned, Closed, OwnedSemaphorePermit, Semaphore, SemaphorePermit,

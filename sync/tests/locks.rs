@@ -6,6 +6,8 @@
 mod cancel;
 #[path = "locks/faults.rs"]
 mod faults;
+#[path = "locks/guards.rs"]
+mod guards;
 #[path = "locks/semantics.rs"]
 mod semantics;
 #[path = "locks/support.rs"]

@@ -149,10 +149,7 @@ impl<T: ?Sized> OwnedMutexGuard<T> {
         f: impl FnOnce(&mut T) -> &mut U,
     ) -> OwnedMappedMutexGuard<T, U> {
         let value = NonNull::from(f(&mut guard));
-        OwnedMappedMutexGuard {
-            _guard: guard,
-            value,
-        }
+        OwnedMappedMutexGuard::new(guard, value)
     }
 
     /// As [`map`](Self::map), if the part is there; else the guard comes back.
@@ -166,10 +163,7 @@ impl<T: ?Sized> OwnedMutexGuard<T> {
     ) -> Result<OwnedMappedMutexGuard<T, U>, Self> {
         match f(&mut guard).map(NonNull::from) {
             None => Err(guard),
-            Some(value) => Ok(OwnedMappedMutexGuard {
-                _guard: guard,
-                value,
-            }),
+            Some(value) => Ok(OwnedMappedMutexGuard::new(guard, value)),
         }
     }
 }
@@ -207,18 +201,72 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for OwnedMutexGuard<T> {
 
 /// Access to a part of the value of a [`Mutex`] in an [`Arc`], made by [`OwnedMutexGuard::map`]; the mutex is unlocked when this is
 /// dropped.
+///
+/// It may be stored into, so its type does not change with the lifetimes in it:
+///
+/// ```compile_fail
+/// use gort_sync::OwnedMappedMutexGuard;
+///
+/// type Guard<'a> = OwnedMappedMutexGuard<&'static str, &'a str>;
+///
+/// fn shorten<'a>(guard: Guard<'static>) -> Guard<'a> {
+///     guard
+/// }
+/// ```
 #[must_use = "a guard that is not kept unlocks at once"]
 pub struct OwnedMappedMutexGuard<T: ?Sized, U: ?Sized> {
     /// Keeps the lock, and the value.
-    _guard: OwnedMutexGuard<T>,
+    guard: OwnedMutexGuard<T>,
     value: NonNull<U>,
+    /// Invariant, as a `&mut U` is.
+    _value: PhantomData<*mut U>,
 }
 
 // SAFETY: it is a guard, and a `&mut U` into its value.
 unsafe impl<T: ?Sized + Send, U: ?Sized + Send> Send for OwnedMappedMutexGuard<T, U> {}
 
-// SAFETY: shared, it gives `&U`; the guard inside is out of reach.
+// SAFETY: shared, it gives `&U`, and an `Arc` of the mutex.
 unsafe impl<T: ?Sized + Send, U: ?Sized + Sync> Sync for OwnedMappedMutexGuard<T, U> {}
+
+impl<T: ?Sized, U: ?Sized> OwnedMappedMutexGuard<T, U> {
+    fn new(guard: OwnedMutexGuard<T>, value: NonNull<U>) -> Self {
+        Self {
+            guard,
+            value,
+            _value: PhantomData,
+        }
+    }
+
+    /// Returns the mutex whose guard this is. A function, so as not to hide a method of the value.
+    #[must_use]
+    pub fn source(guard: &Self) -> &Arc<Mutex<T>> {
+        &guard.guard.mutex
+    }
+
+    /// Narrows the guard further.
+    pub fn map<V: ?Sized>(
+        mut guard: Self,
+        f: impl FnOnce(&mut U) -> &mut V,
+    ) -> OwnedMappedMutexGuard<T, V> {
+        let value = NonNull::from(f(&mut guard));
+        OwnedMappedMutexGuard::new(guard.guard, value)
+    }
+
+    /// As [`map`](Self::map), if the part is there; else the guard comes back.
+    ///
+    /// # Errors
+    ///
+    /// Gives the guard back if `f` returns none.
+    pub fn try_map<V: ?Sized>(
+        mut guard: Self,
+        f: impl FnOnce(&mut U) -> Option<&mut V>,
+    ) -> Result<OwnedMappedMutexGuard<T, V>, Self> {
+        match f(&mut guard).map(NonNull::from) {
+            None => Err(guard),
+            Some(value) => Ok(OwnedMappedMutexGuard::new(guard.guard, value)),
+        }
+    }
+}
 
 impl<T: ?Sized, U: ?Sized> Deref for OwnedMappedMutexGuard<T, U> {
     type Target = U;
@@ -256,6 +304,41 @@ unsafe impl<T: ?Sized + Send> Send for MappedMutexGuard<'_, T> {}
 
 // SAFETY: shared, it gives `&T`.
 unsafe impl<T: ?Sized + Sync> Sync for MappedMutexGuard<'_, T> {}
+
+impl<'a, T: ?Sized> MappedMutexGuard<'a, T> {
+    /// Narrows the guard further.
+    pub fn map<U: ?Sized>(
+        mut guard: Self,
+        f: impl FnOnce(&mut T) -> &mut U,
+    ) -> MappedMutexGuard<'a, U> {
+        let value = NonNull::from(f(&mut guard));
+        MappedMutexGuard {
+            // Its drop is the new guard's from here on.
+            raw: ManuallyDrop::new(guard).raw,
+            value,
+            _value: PhantomData,
+        }
+    }
+
+    /// As [`map`](Self::map), if the part is there; else the guard comes back.
+    ///
+    /// # Errors
+    ///
+    /// Gives the guard back if `f` returns none.
+    pub fn try_map<U: ?Sized>(
+        mut guard: Self,
+        f: impl FnOnce(&mut T) -> Option<&mut U>,
+    ) -> Result<MappedMutexGuard<'a, U>, Self> {
+        match f(&mut guard).map(NonNull::from) {
+            None => Err(guard),
+            Some(value) => Ok(MappedMutexGuard {
+                raw: ManuallyDrop::new(guard).raw,
+                value,
+                _value: PhantomData,
+            }),
+        }
+    }
+}
 
 impl<T: ?Sized> Deref for MappedMutexGuard<'_, T> {
     type Target = T;

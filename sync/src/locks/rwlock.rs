@@ -19,9 +19,8 @@ use super::block::block_on;
 use super::const_unless_loom;
 use super::mutex::TryLockError;
 use super::raw_semaphore::{RawAcquire, RawSemaphore};
-use super::rwlock_guard::{
-    OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLockReadGuard, RwLockWriteGuard,
-};
+use super::rwlock_guard::{RwLockReadGuard, RwLockWriteGuard};
+use super::rwlock_owned_guard::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard};
 
 /// So many readers at once; more wait. Far above what memory holds of guards, far below a semaphore's limit.
 pub(super) const ALL: usize = u32::MAX as usize >> 3;
@@ -165,6 +164,30 @@ impl<T: ?Sized> RwLock<T> {
     pub fn try_write(&self) -> Result<RwLockWriteGuard<'_, T>, TryLockError> {
         match self.raw.try_acquire(ALL) {
             Ok(()) => Ok(RwLockWriteGuard::new(self)),
+            Err(_) => Err(TryLockError),
+        }
+    }
+
+    /// As [`try_read`](Self::try_read), for a guard that borrows nothing.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it would have to wait.
+    pub fn try_read_owned(self: Arc<Self>) -> Result<OwnedRwLockReadGuard<T>, TryLockError> {
+        match self.raw.try_acquire(1) {
+            Ok(()) => Ok(OwnedRwLockReadGuard::new(self)),
+            Err(_) => Err(TryLockError),
+        }
+    }
+
+    /// As [`try_write`](Self::try_write), for a guard that borrows nothing.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it would have to wait.
+    pub fn try_write_owned(self: Arc<Self>) -> Result<OwnedRwLockWriteGuard<T>, TryLockError> {
+        match self.raw.try_acquire(ALL) {
+            Ok(()) => Ok(OwnedRwLockWriteGuard::new(self)),
             Err(_) => Err(TryLockError),
         }
     }

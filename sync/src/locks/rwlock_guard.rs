@@ -1,4 +1,4 @@
-//! The guards of [`RwLock`].
+//! The guards of [`RwLock`] that borrow it.
 //!
 //! A read guard has one permit of the lock, a write guard all, from `new`, whose caller has taken them, until it is dropped.
 
@@ -6,15 +6,14 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
-use std::ptr::{self, NonNull};
-use std::sync::Arc;
+use std::ptr::NonNull;
 
 use super::raw_semaphore::RawSemaphore;
 use super::rwlock::{ALL, RwLock};
 
 /// Gives `n` permits back, which were taken from it, so that they fit.
 #[inline]
-fn give_back(raw: &RawSemaphore, n: usize) {
+pub(super) fn give_back(raw: &RawSemaphore, n: usize) {
     let fits = raw.release(n);
     debug_assert!(fits.is_ok());
 }
@@ -51,6 +50,25 @@ impl<'a, T: ?Sized> RwLockReadGuard<'a, T> {
             raw: ManuallyDrop::new(guard).raw,
             value,
             _value: PhantomData,
+        }
+    }
+
+    /// As [`map`](Self::map), if the part is there; else the guard comes back.
+    ///
+    /// # Errors
+    ///
+    /// Gives the guard back if `f` returns none.
+    pub fn try_map<U: ?Sized>(
+        guard: Self,
+        f: impl FnOnce(&T) -> Option<&U>,
+    ) -> Result<RwLockReadGuard<'a, U>, Self> {
+        match f(&guard).map(NonNull::from) {
+            None => Err(guard),
+            Some(value) => Ok(RwLockReadGuard {
+                raw: ManuallyDrop::new(guard).raw,
+                value,
+                _value: PhantomData,
+            }),
         }
     }
 }
@@ -107,6 +125,25 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
             _value: PhantomData,
         }
     }
+
+    /// As [`map`](Self::map), if the part is there; else the guard comes back.
+    ///
+    /// # Errors
+    ///
+    /// Gives the guard back if `f` returns none.
+    pub fn try_map<U: ?Sized>(
+        mut guard: Self,
+        f: impl FnOnce(&mut T) -> Option<&mut U>,
+    ) -> Result<RwLockMappedWriteGuard<'a, U>, Self> {
+        match f(&mut guard).map(NonNull::from) {
+            None => Err(guard),
+            Some(value) => Ok(RwLockMappedWriteGuard {
+                raw: &ManuallyDrop::new(guard).lock.raw,
+                value,
+                _value: PhantomData,
+            }),
+        }
+    }
 }
 
 impl<T: ?Sized> Deref for RwLockWriteGuard<'_, T> {
@@ -145,6 +182,41 @@ unsafe impl<T: ?Sized + Send> Send for RwLockMappedWriteGuard<'_, T> {}
 // SAFETY: shared, it gives `&T`.
 unsafe impl<T: ?Sized + Sync> Sync for RwLockMappedWriteGuard<'_, T> {}
 
+impl<'a, T: ?Sized> RwLockMappedWriteGuard<'a, T> {
+    /// Narrows the guard further.
+    pub fn map<U: ?Sized>(
+        mut guard: Self,
+        f: impl FnOnce(&mut T) -> &mut U,
+    ) -> RwLockMappedWriteGuard<'a, U> {
+        let value = NonNull::from(f(&mut guard));
+        RwLockMappedWriteGuard {
+            // Its drop is the new guard's from here on.
+            raw: ManuallyDrop::new(guard).raw,
+            value,
+            _value: PhantomData,
+        }
+    }
+
+    /// As [`map`](Self::map), if the part is there; else the guard comes back.
+    ///
+    /// # Errors
+    ///
+    /// Gives the guard back if `f` returns none.
+    pub fn try_map<U: ?Sized>(
+        mut guard: Self,
+        f: impl FnOnce(&mut T) -> Option<&mut U>,
+    ) -> Result<RwLockMappedWriteGuard<'a, U>, Self> {
+        match f(&mut guard).map(NonNull::from) {
+            None => Err(guard),
+            Some(value) => Ok(RwLockMappedWriteGuard {
+                raw: ManuallyDrop::new(guard).raw,
+                value,
+                _value: PhantomData,
+            }),
+        }
+    }
+}
+
 impl<T: ?Sized> Deref for RwLockMappedWriteGuard<'_, T> {
     type Target = T;
 
@@ -167,77 +239,6 @@ impl<T: ?Sized> Drop for RwLockMappedWriteGuard<'_, T> {
     }
 }
 
-/// Shared access to the value of a [`RwLock`] in an [`Arc`], until this is dropped.
-#[must_use = "a guard that is not kept unlocks at once"]
-pub struct OwnedRwLockReadGuard<T: ?Sized> {
-    lock: Arc<RwLock<T>>,
-}
-
-impl<T: ?Sized> OwnedRwLockReadGuard<T> {
-    pub(super) fn new(lock: Arc<RwLock<T>>) -> Self {
-        Self { lock }
-    }
-}
-
-impl<T: ?Sized> Deref for OwnedRwLockReadGuard<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        // SAFETY: we have a permit, so nobody writes.
-        unsafe { self.lock.value().as_ref() }
-    }
-}
-
-impl<T: ?Sized> Drop for OwnedRwLockReadGuard<T> {
-    fn drop(&mut self) {
-        give_back(&self.lock.raw, 1);
-    }
-}
-
-/// Exclusive access to the value of a [`RwLock`] in an [`Arc`], until this is dropped.
-#[must_use = "a guard that is not kept unlocks at once"]
-pub struct OwnedRwLockWriteGuard<T: ?Sized> {
-    lock: Arc<RwLock<T>>,
-}
-
-impl<T: ?Sized> OwnedRwLockWriteGuard<T> {
-    pub(super) fn new(lock: Arc<RwLock<T>>) -> Self {
-        Self { lock }
-    }
-
-    /// Makes a read guard of it; no writer comes in between.
-    pub fn downgrade(guard: Self) -> OwnedRwLockReadGuard<T> {
-        let guard = ManuallyDrop::new(guard);
-        // SAFETY: `guard` is not dropped, so the Arc moves out once.
-        let lock = unsafe { ptr::read(&guard.lock) };
-        let reader = OwnedRwLockReadGuard::new(lock);
-        give_back(&reader.lock.raw, ALL - 1);
-        reader
-    }
-}
-
-impl<T: ?Sized> Deref for OwnedRwLockWriteGuard<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        // SAFETY: we have all permits, so nobody else has access.
-        unsafe { self.lock.value().as_ref() }
-    }
-}
-
-impl<T: ?Sized> DerefMut for OwnedRwLockWriteGuard<T> {
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: we have all permits, so nobody else has access, and the guard is borrowed exclusively.
-        unsafe { self.lock.value().as_mut() }
-    }
-}
-
-impl<T: ?Sized> Drop for OwnedRwLockWriteGuard<T> {
-    fn drop(&mut self) {
-        give_back(&self.lock.raw, ALL);
-    }
-}
-
 impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockReadGuard<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
@@ -251,18 +252,6 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockWriteGuard<'_, T> {
 }
 
 impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockMappedWriteGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
-
-impl<T: ?Sized + fmt::Debug> fmt::Debug for OwnedRwLockReadGuard<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
-
-impl<T: ?Sized + fmt::Debug> fmt::Debug for OwnedRwLockWriteGuard<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
     }
