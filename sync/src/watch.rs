@@ -107,6 +107,23 @@ impl<T> Shared<T> {
         self.value.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn borrow_and_update(&self, seen: &mut usize) -> Ref<'_, T> {
+        let guard = self.read();
+        // Relaxed: a version changes under the lock.
+        let version = self.version.load(Ordering::Relaxed) & !CLOSED;
+        let changed = std::mem::replace(seen, version) != version;
+        Ref { guard, changed }
+    }
+
+    fn changed<'a>(&'a self, seen: &'a mut usize, site: Site) -> Changed<'a, T> {
+        Changed {
+            until: Until::new(&self.changed),
+            shared: self,
+            seen,
+            site,
+        }
+    }
+
     fn modify(&self, change: impl FnOnce(&mut T) -> bool) -> bool {
         {
             let mut value = self.value.write().unwrap_or_else(PoisonError::into_inner);
@@ -217,11 +234,7 @@ impl<T> Receiver<T> {
     /// Borrows the value; it counts as seen.
     #[must_use]
     pub fn borrow_and_update(&mut self) -> Ref<'_, T> {
-        let guard = self.shared.read();
-        // Relaxed: a version changes under the lock.
-        let version = self.shared.version.load(Ordering::Relaxed) & !CLOSED;
-        let changed = std::mem::replace(&mut self.seen, version) != version;
-        Ref { guard, changed }
+        self.shared.borrow_and_update(&mut self.seen)
     }
 
     /// Returns whether there is a value that was not seen.
@@ -262,12 +275,7 @@ impl<T> Receiver<T> {
     /// Nothing is lost: a change counts as seen only if this completes.
     #[track_caller]
     pub fn changed(&mut self) -> Changed<'_, T> {
-        Changed {
-            until: Until::new(&self.shared.changed),
-            shared: &self.shared,
-            seen: &mut self.seen,
-            site: Site::here(),
-        }
+        self.shared.changed(&mut self.seen, Site::here())
     }
 
     /// Blocks the thread until there is a value that was not seen.
@@ -280,7 +288,9 @@ impl<T> Receiver<T> {
         block_on(self.changed())
     }
 
-    /// Waits until the value is as `wanted` says, which may be now; it counts as seen then.
+    /// Waits until the value is as `wanted` says, which may be now; it counts as seen then, and stays as it is while it is borrowed.
+    ///
+    /// `wanted` runs while the value is borrowed: it must not use this channel.
     ///
     /// # Errors
     ///
@@ -289,17 +299,25 @@ impl<T> Receiver<T> {
     /// # Cancel safety
     ///
     /// Values that were looked at count as seen.
-    pub async fn wait_for(
+    #[track_caller]
+    pub fn wait_for(
         &mut self,
         mut wanted: impl FnMut(&T) -> bool,
-    ) -> Result<Ref<'_, T>, RecvError> {
-        let mut end = Ok(());
-        loop {
-            if wanted(&self.borrow_and_update()) {
-                return Ok(self.borrow());
+    ) -> impl Future<Output = Result<Ref<'_, T>, RecvError>> {
+        let site = Site::here();
+        let (shared, seen) = (&*self.shared, &mut self.seen);
+        async move {
+            let mut end = Ok(());
+            loop {
+                {
+                    let value = shared.borrow_and_update(seen);
+                    if wanted(&value) {
+                        return Ok(value);
+                    }
+                }
+                end?;
+                end = shared.changed(seen, site).await;
             }
-            end?;
-            end = self.changed().await;
         }
     }
 

@@ -89,3 +89,26 @@ fn a_panic_in_a_change_leaves_the_channel_usable() {
     sender.send(3).unwrap();
     assert_eq!(*receiver.borrow(), 3);
 }
+
+/// The value that is returned is the one that was looked at, whatever the sender does meanwhile.
+#[test]
+fn a_value_that_was_waited_for_is_still_as_it_was_wanted() {
+    fn send<T: Send>(value: T) -> T {
+        value
+    }
+    let (sender, mut receiver) = channel(0);
+    let thread = thread::spawn(move || (1..=2_000).for_each(|i| sender.send(i).unwrap()));
+    let mut open = true;
+    while open {
+        {
+            let wanted = receiver.wait_for(|value| *value % 2 == 1);
+            // The last value is not wanted.
+            let Ok(value) = block_on(send(wanted)) else {
+                break;
+            };
+            assert_eq!(*value % 2, 1);
+        }
+        open = block_on(receiver.changed()).is_ok();
+    }
+    thread.join().unwrap();
+}
