@@ -29,6 +29,7 @@
 mod claim;
 mod error;
 mod future;
+mod many;
 #[cfg(all(test, gort_loom))]
 mod model;
 mod queue;
@@ -51,6 +52,7 @@ pub use error::{
     RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
 };
 pub use future::{Recv, Send};
+pub use many::RecvMany;
 pub(crate) use queue::Who;
 use shared::wake;
 pub(crate) use shared::{Chan, Held};

@@ -3,6 +3,8 @@
 
 use std::collections::VecDeque;
 use std::env;
+use std::future::Future;
+use std::pin::Pin;
 
 use gort_sync::chan::{Receiver, Recv, Send, Sender, bounded, unbounded, unbuffered};
 use gort_sync::{Selecting, Selector};
@@ -15,6 +17,7 @@ type Value = (usize, u32);
 enum Op<'a> {
     Send(Polled<Send<'a, Value>>, Value),
     Recv(Polled<Recv<'a, Value>>),
+    RecvMany(Polled<Pin<Box<dyn Future<Output = Vec<Value>> + 'a>>>),
     /// Receives from the first or sends to the second.
     Select(Polled<Selecting<'a, Selected>>, Value),
 }
@@ -54,6 +57,17 @@ impl<'a> World<'a> {
                 self.ops
                     .push(Op::Send(Polled::new(sender.send(value)), value));
             }
+            // It keeps the order of what it receives, but not that among those who wait with it.
+            3 if self.cancels => {
+                let limit = self.rng.usize(..4);
+                self.ops.push(Op::RecvMany(Polled::new(Box::pin(async move {
+                    let mut values = Vec::new();
+                    let many = receiver.recv_many(&mut values, limit).await;
+                    assert_eq!(many.unwrap_or(0), values.len());
+                    assert!(in_order(&values), "{values:?} were received together");
+                    values
+                }))));
+            }
             3..6 => self.ops.push(Op::Recv(Polled::new(receiver.recv()))),
             6..8 => {
                 let value = self.value();
@@ -70,7 +84,12 @@ impl<'a> World<'a> {
                     self.sent.push(value);
                 }
             }
-            9 => self.received.extend(receiver.try_recv().ok()),
+            9 if self.rng.bool() => self.received.extend(receiver.try_recv().ok()),
+            9 => {
+                let limit = self.rng.usize(..4);
+                let many = receiver.try_recv_many(&mut self.received, limit);
+                assert!(many.unwrap_or(0) <= limit);
+            }
             10 if self.cancels && !self.ops.is_empty() => {
                 let one = self.rng.usize(..self.ops.len());
                 self.cancel(one);
@@ -89,6 +108,7 @@ impl<'a> World<'a> {
                 }
             }
             Op::Recv(recv) => drop(recv),
+            Op::RecvMany(many) => drop(many),
             Op::Select(mut select, value) => match select.poll() {
                 std::task::Poll::Ready(outcome) => self.selected(outcome, value),
                 std::task::Poll::Pending => {}
@@ -116,6 +136,10 @@ impl<'a> World<'a> {
                 },
                 Op::Recv(recv) => match recv.poll() {
                     Ready(received) => self.received.extend(received.ok()),
+                    Pending => self.ops.push(op),
+                },
+                Op::RecvMany(many) => match many.poll() {
+                    Ready(received) => self.received.extend(received),
                     Pending => self.ops.push(op),
                 },
                 Op::Select(select, value) => match select.poll() {

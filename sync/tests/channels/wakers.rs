@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use gort_sync::Selector;
-use gort_sync::chan::{bounded, unbuffered};
+use gort_sync::chan::{TryRecvError, bounded, unbuffered};
 
 use super::support::{Bomb, Count, Polled};
 
@@ -54,6 +54,64 @@ fn a_sender_whose_waker_panics_costs_no_value() {
     catch_unwind(AssertUnwindSafe(select)).unwrap_err();
     drop(send);
     assert_eq!([receiver.try_recv(), receiver.try_recv()], [Ok(3), Ok(4)]);
+}
+
+/// The values that were received together are there, and all other senders were woken.
+#[test]
+fn a_sender_whose_waker_panics_costs_no_value_of_many() {
+    let (sender, receiver) = unbuffered();
+    let (woken, count) = Count::new();
+    let bomb = Waker::from(Arc::new(Bomb));
+    let mut sends: Vec<_> = (0..100).map(|i| Polled::new(sender.send(i))).collect();
+    for (i, send) in sends.iter_mut().enumerate() {
+        let waker = if i == 3 { &bomb } else { &count };
+        assert!(send.poll_with(waker).is_pending());
+    }
+    let mut values = Vec::new();
+    let mut many = || receiver.try_recv_many(&mut values, usize::MAX);
+    catch_unwind(AssertUnwindSafe(&mut many)).unwrap_err();
+    assert!(many().is_ok());
+    assert!(values.into_iter().eq(0..100));
+    assert_eq!(woken.get(), 99);
+    assert!(sends.iter_mut().all(|send| send.done().is_ok()));
+}
+
+#[test]
+fn many_are_received_as_far_as_there_are_any() {
+    let (sender, receiver) = bounded(100);
+    let mut values = Vec::new();
+    assert_eq!(
+        receiver.try_recv_many(&mut values, 3),
+        Err(TryRecvError::Empty)
+    );
+    (0..100).for_each(|i| sender.try_send(i).unwrap());
+    let mut late = Polled::new(sender.send(100));
+    late.waits();
+    assert_eq!(receiver.try_recv_many(&mut values, 0), Ok(0));
+    assert_eq!(receiver.try_recv_many(&mut values, 70), Ok(70));
+    assert_eq!(receiver.try_recv_many(&mut values, usize::MAX), Ok(31));
+    assert_eq!(late.done(), Ok(()));
+    assert!(values.drain(..).eq(0..101));
+    let mut many = Polled::new(receiver.recv_many(&mut values, 2));
+    many.waits();
+    (0..3).for_each(|i| sender.try_send(i).unwrap());
+    assert_eq!(many.done(), Ok(2));
+    drop(many);
+    // Nothing is lost with one that was dropped before it looked.
+    assert_eq!(receiver.try_recv_many(&mut values, 2), Ok(1));
+    let mut many = Polled::new(receiver.recv_many(&mut values, 2));
+    many.waits();
+    sender.try_send(3).unwrap();
+    drop(many);
+    sender.close();
+    assert_eq!(receiver.try_recv_many(&mut values, 9), Ok(1));
+    assert_eq!(values, [0, 1, 2, 3]);
+    assert_eq!(
+        receiver.try_recv_many(&mut values, 9),
+        Err(TryRecvError::Closed)
+    );
+    let mut many = Polled::new(receiver.recv_many(&mut values, 9));
+    assert!(many.done().is_err());
 }
 
 /// All who wait are woken although the waker of one panics.

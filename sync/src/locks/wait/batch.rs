@@ -50,10 +50,10 @@ pub(crate) struct WakeBatch {
 impl WakeBatch {
     /// Thin air: enough that a broadcast seldom takes the lock twice, and half a kilobyte of stack.
     #[cfg(not(gort_loom))]
-    const SIZE: usize = 32;
+    pub(crate) const SIZE: usize = 32;
     /// So small that a model fills it.
     #[cfg(gort_loom)]
-    const SIZE: usize = 1;
+    pub(crate) const SIZE: usize = 1;
 
     pub(crate) fn new() -> Self {
         Self {
