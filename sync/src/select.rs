@@ -7,6 +7,9 @@
 // if there is still nothing it gets into the line of each channel, or ends with its default; nothing can happen in between. Who
 // waits in several lines is found by peers that hold different locks: they compete for its `Claim`.
 //
+// A select with a default takes no lock if two looks at all the hints, which count their changes, find that there was a moment at
+// which nothing was ready.
+//
 // A select that is not in line cannot be won, and one that holds locks is in no line. So a peer decides alone: two selects
 // that could serve each other never have to agree.
 //
@@ -134,6 +137,9 @@ impl<A: Arms> Select<A> {
     /// Gets in line, or ends with the default: nothing was ready at that moment.
     #[inline(never)]
     fn park(&mut self, cx: &Context<'_>) -> Poll<Option<A::Out>> {
+        if self.options.default && self.is_quiet() {
+            return Poll::Ready(None);
+        }
         // A waker's clone is foreign code: not under the locks.
         let own = (!self.options.default).then(|| cx.waker().clone());
         loop {
@@ -160,6 +166,15 @@ impl<A: Arms> Select<A> {
         self.arms.unlock_all();
         drop(old);
         Poll::Pending
+    }
+
+    /// Whether there was a moment at which no channel was ready. A false may be wrong.
+    ///
+    /// Two looks at all hints, one after the other. Their changes are counted, and counts never go down: so the sums are equal only
+    /// if no hint has changed from the first look at it to the second, and all of them were so when the first look ended.
+    fn is_quiet(&self) -> bool {
+        let changes = self.arms.unready();
+        changes.is_some() && changes == self.arms.unready()
     }
 
     /// Gets out of all lines; what came of it, if an arm had won.
@@ -190,10 +205,23 @@ impl<A: Arms> Select<A> {
         self.arms.try_now(i)
     }
 
-    /// Chooses among the arms that look ready.
+    /// Chooses among the arms that look ready, each as likely as the others.
+    ///
+    /// If any arm, taken at random, looks ready, that is the one, and no other channel is looked at: a hint is in the cache of
+    /// whoever changed it last. If it does not, all who do are still alike.
     #[inline]
     fn choose(&self) -> Option<usize> {
-        let biased = self.options.biased;
+        let (biased, count) = (self.options.biased, self.arms.count());
+        if !biased && count != 0 {
+            let any = fastrand::usize(..count);
+            if self.arms.looks_ready(any) {
+                return Some(any);
+            }
+        }
+        self.choose_among_all(biased)
+    }
+
+    fn choose_among_all(&self, biased: bool) -> Option<usize> {
         let mut chosen = None;
         let mut seen = 0;
         self.arms.ready(0, &mut |i| {

@@ -40,6 +40,7 @@ pub struct Claim {
 unsafe impl Sync for Claim {}
 
 impl Claim {
+    #[inline]
     pub(crate) fn new() -> Self {
         Self {
             word: AtomicUsize::new(SHUT),

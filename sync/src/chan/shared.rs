@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use std::task::{Context, Poll, Waker};
 use std::{fmt, mem};
 
-use gort_primitives::atomic::{AtomicU8, AtomicUsize, Ordering};
+use gort_primitives::atomic::{AtomicU64, AtomicUsize, Ordering};
 use gort_primitives::cell::UnsafeCell;
 use gort_primitives::hint;
 use gort_primitives::sync::{Mutex, MutexGuard};
@@ -19,8 +19,8 @@ use crate::locks::wait::WakeBatch;
 pub(crate) struct Chan<T> {
     pub(crate) capacity: usize,
     mutex: Mutex<()>,
-    /// Bits of [`Hint`], brought up to date at the end of every critical section.
-    hint: AtomicU8,
+    /// Bits of [`Hint`], and how often they have changed; brought up to date at the end of every critical section.
+    hint: AtomicU64,
     /// Touched under `mutex` alone.
     state: UnsafeCell<State<T>>,
     pub(super) senders: AtomicUsize,
@@ -77,7 +77,7 @@ impl<T> Chan<T> {
         Self {
             capacity,
             mutex: Mutex::new(()),
-            hint: AtomicU8::new(state.hint(capacity)),
+            hint: AtomicU64::new(state.hint(capacity)),
             state: UnsafeCell::new(state),
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(1),
@@ -139,18 +139,31 @@ impl<T> Chan<T> {
 
     /// Whether something of `what` can probably be done.
     #[inline]
-    pub(crate) fn hinted(&self, what: u8) -> bool {
+    pub(crate) fn hinted(&self, what: u64) -> bool {
         // Relaxed: only a hint; the lock orders what follows.
         self.hint.load(Ordering::Relaxed) & what != 0
+    }
+
+    /// How often the hint has changed, if nothing of `what` can be done.
+    ///
+    /// Two calls with one answer: nothing could be done at any moment between them.
+    pub(crate) fn unhinted(&self, what: u64) -> Option<u64> {
+        // Acquire: pairs with the Release in `refresh_hint`; who looks at another channel afterwards sees there what was done
+        // before this hint was written.
+        let word = self.hint.load(Ordering::Acquire);
+        (word & what == 0).then_some(word / Hint::CHANGE)
     }
 
     /// Brings the hint up to date; the caller holds the lock.
     #[inline]
     pub(crate) fn refresh_hint(&self, state: &State<T>) {
         let hint = state.hint(self.capacity);
-        // Relaxed, twice: written under the lock alone.
-        if self.hint.load(Ordering::Relaxed) != hint {
-            self.hint.store(hint, Ordering::Relaxed);
+        // Relaxed: written under the lock alone.
+        let word = self.hint.load(Ordering::Relaxed);
+        if word % Hint::CHANGE != hint {
+            let changed = word - word % Hint::CHANGE + Hint::CHANGE;
+            // Release: pairs with the Acquire in `unhinted`.
+            self.hint.store(changed | hint, Ordering::Release);
         }
     }
 

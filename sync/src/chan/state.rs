@@ -19,9 +19,11 @@ pub(crate) struct Hint;
 
 impl Hint {
     /// There is a value, or the channel is closed.
-    pub(crate) const RECV: u8 = 1;
+    pub(crate) const RECV: u64 = 1;
     /// There is room, or the channel is closed.
-    pub(crate) const SEND: u8 = 2;
+    pub(crate) const SEND: u64 = 2;
+    /// One change, in the word that counts them above the bits.
+    pub(super) const CHANGE: u64 = 4;
 }
 
 /// A value on its way to a receiver: its place in the order of the channel, and itself.
@@ -151,7 +153,7 @@ impl<T> State<T> {
     }
 
     #[inline]
-    pub(super) fn hint(&self, capacity: usize) -> u8 {
+    pub(super) fn hint(&self, capacity: usize) -> u64 {
         if self.closed {
             return Hint::RECV | Hint::SEND;
         }

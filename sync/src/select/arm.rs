@@ -30,6 +30,11 @@ pub trait Arm {
         false
     }
 
+    /// How often the channel's hint has changed, if it has nothing for us.
+    fn unready(&self) -> Option<u64> {
+        Some(0)
+    }
+
     /// Does it, if it looks ready and can be done at once; no lock is held. An arm that cannot does not look ready then.
     fn try_now(&mut self) -> Option<Self::Out> {
         None
@@ -98,8 +103,13 @@ impl<'a, T> Line<'a, T> {
     }
 
     #[inline]
-    fn hints(&self, what: u8) -> bool {
+    fn hints(&self, what: u64) -> bool {
         self.chan.is_some_and(|chan| chan.hinted(what))
+    }
+
+    #[inline]
+    fn unhinted(&self, what: u64) -> Option<u64> {
+        self.chan.map_or(Some(0), |chan| chan.unhinted(what))
     }
 
     fn lock(&mut self) {
@@ -138,6 +148,11 @@ impl<T> Arm for RecvArm<'_, T> {
     #[inline]
     fn looks_ready(&self) -> bool {
         self.line.hints(Hint::RECV)
+    }
+
+    #[inline]
+    fn unready(&self) -> Option<u64> {
+        self.line.unhinted(Hint::RECV)
     }
 
     fn try_now(&mut self) -> Option<Self::Out> {
@@ -230,6 +245,11 @@ impl<T> Arm for SendArm<'_, T> {
     #[inline]
     fn looks_ready(&self) -> bool {
         self.line.hints(Hint::SEND)
+    }
+
+    #[inline]
+    fn unready(&self) -> Option<u64> {
+        self.line.unhinted(Hint::SEND)
     }
 
     fn try_now(&mut self) -> Option<Self::Out> {

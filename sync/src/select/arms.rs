@@ -17,8 +17,14 @@ pub trait Arms {
     /// Whether any of them is a future.
     fn has_futures(&self) -> bool;
 
+    /// `Arm::looks_ready` of the arm at `index`, which is less than [`count`](Self::count).
+    fn looks_ready(&self, index: usize) -> bool;
+
     /// Calls `f` with the index of each arm that looks ready; the first arm has the index `base`.
     fn ready(&self, base: usize, f: &mut impl FnMut(usize));
+
+    /// The sum of `Arm::unready` of all arms, if they all have one.
+    fn unready(&self) -> Option<u64>;
 
     /// `Arm::try_now` of the arm at `index`, which is less than [`count`](Self::count).
     fn try_now(&mut self, index: usize) -> Option<Self::Out>;
@@ -71,6 +77,7 @@ pub enum Won<H, R> {
 impl Arms for () {
     type Out = Infallible;
 
+    #[inline]
     fn count(&self) -> usize {
         0
     }
@@ -81,7 +88,17 @@ impl Arms for () {
     }
 
     #[inline]
+    fn looks_ready(&self, _index: usize) -> bool {
+        false
+    }
+
+    #[inline]
     fn ready(&self, _base: usize, _f: &mut impl FnMut(usize)) {}
+
+    #[inline]
+    fn unready(&self) -> Option<u64> {
+        Some(0)
+    }
 
     #[inline]
     fn try_now(&mut self, _index: usize) -> Option<Infallible> {
@@ -116,6 +133,7 @@ impl InOrder for () {
 impl<H: Arm, R: Arms + InOrder> Arms for (H, R) {
     type Out = Won<H::Out, R::Out>;
 
+    #[inline]
     fn count(&self) -> usize {
         1 + self.1.count()
     }
@@ -126,11 +144,24 @@ impl<H: Arm, R: Arms + InOrder> Arms for (H, R) {
     }
 
     #[inline]
+    fn looks_ready(&self, index: usize) -> bool {
+        match index {
+            0 => self.0.looks_ready(),
+            _ => self.1.looks_ready(index - 1),
+        }
+    }
+
+    #[inline]
     fn ready(&self, base: usize, f: &mut impl FnMut(usize)) {
         if self.0.looks_ready() {
             f(base);
         }
         self.1.ready(base + 1, f);
+    }
+
+    #[inline]
+    fn unready(&self) -> Option<u64> {
+        Some(self.0.unready()?.wrapping_add(self.1.unready()?))
     }
 
     #[inline]

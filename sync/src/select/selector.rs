@@ -192,6 +192,10 @@ impl<A: Arm, R, F: FnOnce(A::Out) -> R> Arm for Then<A, F> {
         self.arm.looks_ready()
     }
 
+    fn unready(&self) -> Option<u64> {
+        self.arm.unready()
+    }
+
     fn try_now(&mut self) -> Option<R> {
         let out = self.arm.try_now()?;
         self.finish(out)
@@ -260,12 +264,21 @@ impl<R> Arms for Listed<'_, R> {
         self.arms.iter().any(|arm| arm.is_future())
     }
 
+    fn looks_ready(&self, index: usize) -> bool {
+        self.arms[index].looks_ready()
+    }
+
     fn ready(&self, base: usize, f: &mut impl FnMut(usize)) {
         for (i, arm) in self.arms.iter().enumerate() {
             if arm.looks_ready() {
                 f(base + i);
             }
         }
+    }
+
+    fn unready(&self) -> Option<u64> {
+        let mut arms = self.arms.iter();
+        arms.try_fold(0_u64, |sum, arm| Some(sum.wrapping_add(arm.unready()?)))
     }
 
     fn try_now(&mut self, index: usize) -> Option<R> {
