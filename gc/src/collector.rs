@@ -115,7 +115,8 @@ impl Cycle {
             }
             State::Roots => {
                 POOL.begin(self.job);
-                let mut tracer = Tracer::marking(&mut self.work.grey, self.job);
+                let mut tracer =
+                    Tracer::marking(&mut self.work.grey, &mut self.work.rests, self.job);
                 root::for_each(|object| tracer.edge(object));
                 self.state = State::Mark;
             }
@@ -167,7 +168,7 @@ impl Cycle {
 
     /// One step of 3 to 5.
     fn mark(&mut self, most: usize) -> Step {
-        if !self.work.grey.is_empty() {
+        if !self.work.is_empty() {
             self.work.trace(self.job, most);
             POOL.share(&mut self.work);
             return Step::Went;
@@ -203,7 +204,7 @@ impl Cycle {
     /// Traces once more what was deferred.
     fn retry_deferred(&mut self) {
         self.deferrals += self.work.deferred.len();
-        self.work.grey.append(&mut self.work.deferred);
+        self.work.rests.append(&mut self.work.deferred);
     }
 
     fn take_late(&mut self) {

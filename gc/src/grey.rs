@@ -20,7 +20,7 @@ use gort_primitives::sync::{Mutex, MutexGuard};
 use crate::phase::Color;
 use crate::seeded::bug;
 
-pub(crate) use pool::{Active, CHUNK, Job, Left, Pool, Work};
+pub(crate) use pool::{Active, CHUNK, Job, Left, Pool, Rest, Work};
 
 /// What can be shaded.
 pub(crate) trait Shade: Copy {

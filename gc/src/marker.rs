@@ -10,15 +10,19 @@
 //! What they have in common is [`Work::trace`], and the [`Pool`] between them. A helper need not be pinned: what it is about
 //! to trace is not swept before it [leaves](Active).
 //!
+//! An object is traced in one go, but for a slice with many elements: some of them are traced, then what they lead to, then the
+//! next. So a part is a matter of microseconds, unless the program has put a very large container of std into an object.
+//!
 //! `Trace` of a type is the program's code. If it panics, half an object has been traced, so what is alive is not known any
 //! more, and the process is aborted, whoever marks. Locks of the program are tried, and never waited for.
 
 use std::time::Instant;
 
 use crate::fork;
-use crate::grey::{Active, CHUNK, Job, Pool, Work};
+use crate::grey::{Active, CHUNK, Job, Pool, Rest, Work};
 use crate::local::NAP;
 use crate::object::ObjectRef;
+use crate::seeded::bug;
 use crate::tracer::Tracer;
 
 /// Grey objects that nobody is at.
@@ -35,16 +39,26 @@ impl Work<ObjectRef> {
     /// Traces so many objects at most, and tells how many.
     pub(crate) fn trace(&mut self, job: Job, most: usize) -> usize {
         let unwinds = AbortOnUnwind;
-        let mut tracer = Tracer::marking(&mut self.grey, job);
+        let mut tracer = Tracer::marking(&mut self.grey, &mut self.rests, job);
         let mut traced = 0;
-        while traced < most
-            && let Some(object) = tracer.next()
-        {
-            object.trace(&mut tracer);
-            if tracer.take_deferred() {
-                self.deferred.push(object);
+        while traced < most {
+            if let Some(object) = tracer.next() {
+                object.trace(&mut tracer);
+                if tracer.take_deferred() {
+                    self.deferred.push(Rest { object, from: 0 });
+                }
+                traced += 1;
+            } else if let Some(rest) = tracer.next_rest() {
+                let elements = rest.object.trace_part(rest.from, &mut tracer);
+                if tracer.take_deferred() {
+                    self.deferred.push(rest);
+                } else if elements > 0 && !bug("the rest of a slice is lost") {
+                    tracer.put_off(rest.object, rest.from + elements);
+                }
+                traced += elements.max(1);
+            } else {
+                break;
             }
-            traced += 1;
         }
         std::mem::forget(unwinds);
         traced

@@ -29,6 +29,8 @@ pub(crate) struct VTable {
     /// The bytes of the value.
     pub(crate) size: unsafe fn(NonNull<()>) -> usize,
     pub(crate) trace: unsafe fn(NonNull<()>, &mut Tracer<'_>),
+    /// Traces some elements from one on, and returns how many if there are more.
+    pub(crate) trace_part: unsafe fn(NonNull<()>, usize, &mut Tracer<'_>) -> usize,
     pub(crate) trace_field: unsafe fn(NonNull<()>, usize, &mut Tracer<'_>),
     pub(crate) drop: unsafe fn(NonNull<()>),
 }
@@ -56,6 +58,7 @@ impl<'g, T: Trace<'g>> Promoted<'g, T> {
         info: T::INFO,
         size: size::<T>,
         trace: trace::<T>,
+        trace_part: trace_whole::<T>,
         trace_field: trace_field::<T>,
         drop: drop::<T>,
     };
@@ -68,6 +71,17 @@ unsafe fn size<T>(_: NonNull<()>) -> usize {
 unsafe fn trace<'g, T: Trace<'g>>(value: NonNull<()>, tracer: &mut Tracer<'_>) {
     // SAFETY: the caller vouches for a live value of this type.
     unsafe { value.cast::<T>().as_ref() }.trace(tracer);
+}
+
+/// The only part of an object that is no slice.
+unsafe fn trace_whole<'g, T: Trace<'g>>(
+    value: NonNull<()>,
+    _: usize,
+    tracer: &mut Tracer<'_>,
+) -> usize {
+    // SAFETY: as in `trace`.
+    unsafe { trace::<T>(value, tracer) };
+    0
 }
 
 unsafe fn trace_field<'g, T: Trace<'g>>(value: NonNull<()>, index: usize, tracer: &mut Tracer<'_>) {
@@ -141,6 +155,12 @@ impl ObjectRef {
     pub(crate) fn trace(self, tracer: &mut Tracer<'_>) {
         // SAFETY: the object is live, and the function is that of its type.
         unsafe { (self.vtable().trace)(self.value(), tracer) };
+    }
+
+    /// Hands over the pointers in some elements, from one on, and returns how many those are, if there are more.
+    pub(crate) fn trace_part(self, from: usize, tracer: &mut Tracer<'_>) -> usize {
+        // SAFETY: the object is live, and the function is that of its type.
+        unsafe { (self.vtable().trace_part)(self.value(), from, tracer) }
     }
 
     /// Hands over the pointers in one field.

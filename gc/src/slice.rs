@@ -14,6 +14,11 @@
 //! in a slot is a fifth of it on average. Each size of a type has a vtable and hence a space of its own. A larger slice has a
 //! run of blocks of its own, as any large object.
 //!
+//! # How it is traced
+//!
+//! One with many elements in parts, so that nobody who helps to mark is held up by it for long. Until the last part it counts
+//! as grey: elements may change meanwhile as those of any object do that is being traced.
+//!
 //! # While a slice is filled
 //!
 //! The elements come from foreign code, one by one. It may allocate, so the thread may give back the block meanwhile; so the
@@ -32,7 +37,7 @@ use std::ptr::NonNull;
 use crate::arena::{self, AllocError, Place, SHARED, Shape};
 use crate::dropper::drop_quietly;
 use crate::guard::out_of_memory;
-use crate::object::VTable;
+use crate::object::{ObjectRef, VTable};
 use crate::phase::TAKEN;
 use crate::pointee::Branded;
 use crate::trace::{Object, Trace, TypeInfo};
@@ -40,6 +45,9 @@ use crate::{Gc, Guard, Tracer};
 
 /// The largest slice, in bytes: what follows it in the address space may be counted in as well.
 const MOST: usize = isize::MAX as usize - (1 << 16);
+
+/// How many elements are traced at a time. Thin air: some microseconds. A test has few.
+const PART: usize = if cfg!(test) { 1 } else { 256 };
 
 /// Where the elements begin in a slot.
 const fn offset<T>() -> usize {
@@ -144,6 +152,7 @@ impl<'g, S: ?Sized + Sequence<'g>> Promoted<'g, S> {
             info: TypeInfo::opaque(),
             size: size::<S::Element>,
             trace: trace::<S::Element>,
+            trace_part: trace_part::<S::Element>,
             trace_field: trace_field::<S::Element>,
             drop: drop::<S::Element>,
         }
@@ -160,7 +169,25 @@ unsafe fn trace<'g, T: Trace<'g>>(object: NonNull<()>, tracer: &mut Tracer<'_>) 
     let elements = unsafe { elements::<T>(object) };
     // SAFETY: the same; nobody has a mutable reference.
     let elements = unsafe { elements.as_ref() };
+    // SAFETY: the caller vouches for it.
+    if elements.len() > PART && tracer.put_off(unsafe { ObjectRef::of(object) }, 0) {
+        return;
+    }
     elements.iter().for_each(|element| element.trace(tracer));
+}
+
+unsafe fn trace_part<'g, T: Trace<'g>>(
+    object: NonNull<()>,
+    from: usize,
+    tracer: &mut Tracer<'_>,
+) -> usize {
+    // SAFETY: the caller vouches for a live object of this type.
+    let elements = unsafe { elements::<T>(object) };
+    // SAFETY: the same; nobody has a mutable reference.
+    let rest = unsafe { elements.as_ref() }.iter().skip(from);
+    let more = rest.len() > PART;
+    rest.take(PART).for_each(|element| element.trace(tracer));
+    if more { PART } else { 0 }
 }
 
 unsafe fn trace_field<'g, T: Trace<'g>>(

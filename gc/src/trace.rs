@@ -28,7 +28,7 @@ use crate::tracer::Tracer;
 /// 1. `At<'h>` is `Self` with the brand `'g` replaced by `'h`, and nothing else: once lifetimes are erased, the two are the
 ///    same type.
 /// 2. `trace` hands every gc pointer in the value to the tracer, by calling `trace` of the fields, whatever state the value
-///    is in. It neither panics nor blocks, and writes to nothing.
+///    is in. It neither panics nor blocks, uses no guard, and writes to nothing. Any thread that uses the heap may call it.
 /// 3. Gc pointers in the value change only through `&mut self`, or through types that have the write barriers built in.
 /// 4. If `NEEDS_TRACE` is false, there is never a gc pointer in a value.
 /// 5. Dropping the value does not look at gc pointers in it: their targets may be gone.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::grey::{Job, Shade};
+use crate::grey::{Job, Rest, Shade};
 use crate::local::Local;
 use crate::object::ObjectRef;
 use crate::phase::{Color, mark_color};
@@ -20,6 +20,7 @@ enum Use<'t> {
     /// The collector or a helper marks.
     Mark {
         grey: &'t mut Vec<ObjectRef>,
+        rests: &'t mut Vec<Rest<ObjectRef>>,
         color: Color,
         cycle: u64,
         gone: u64,
@@ -42,11 +43,16 @@ pub(crate) enum Access {
 }
 
 impl<'t> Tracer<'t> {
-    pub(crate) fn marking(grey: &'t mut Vec<ObjectRef>, Job { cycle, gone }: Job) -> Self {
+    pub(crate) fn marking(
+        grey: &'t mut Vec<ObjectRef>,
+        rests: &'t mut Vec<Rest<ObjectRef>>,
+        Job { cycle, gone }: Job,
+    ) -> Self {
         let color = mark_color(cycle);
         Self::new(
             Use::Mark {
                 grey,
+                rests,
                 color,
                 cycle,
                 gone,
@@ -119,6 +125,23 @@ impl<'t> Tracer<'t> {
             Use::Mark { grey, .. } => grey.pop(),
             Use::Shade(_) | Use::Visit(_) => None,
         }
+    }
+
+    /// The next object that is traced in parts.
+    pub(crate) fn next_rest(&mut self) -> Option<Rest<ObjectRef>> {
+        match &mut self.task {
+            Use::Mark { rests, .. } => rests.pop(),
+            Use::Shade(_) | Use::Visit(_) => None,
+        }
+    }
+
+    /// Puts off what follows the first `from` elements of an object, and tells whether that is possible.
+    pub(crate) fn put_off(&mut self, object: ObjectRef, from: usize) -> bool {
+        match &mut self.task {
+            Use::Mark { rests, .. } => rests.push(Rest { object, from }),
+            Use::Shade(_) | Use::Visit(_) => return false,
+        }
+        true
     }
 
     /// Tells whether [`defer`](Self::defer) has been called since this was last asked.

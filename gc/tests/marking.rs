@@ -135,6 +135,36 @@ fn idle_threads_mark_with_the_collector() {
 }
 
 #[test]
+fn a_large_slice_is_marked_in_parts_by_whoever_has_time() {
+    let _alone = alone();
+    let leaves = 100_000;
+    let slice: Root<[Edge<'static, Tree<'static>>]> = with(|g| {
+        let leaf = |_| Edge::new(Some(Tree::new(g, 0)));
+        g.alloc_slice(leaves, leaf).root(g)
+    });
+    let ended = AtomicBool::new(false);
+    thread::scope(|s| {
+        let _end = End(&ended);
+        s.spawn(|| {
+            while !ended.load(Ordering::Relaxed) {
+                if !hooks::help() {
+                    thread::yield_now();
+                }
+            }
+        });
+        collect_until(|stats| stats.helped > 0);
+    });
+    with(|g| {
+        let leaves = slice.get(g).as_ref().iter();
+        assert!(
+            leaves
+                .clone()
+                .all(|leaf| leaf.load().is_some_and(|leaf| leaf.check() == 1))
+        );
+    });
+}
+
+#[test]
 fn who_allocates_too_fast_marks_with_the_collector() {
     let _alone = alone();
     let (tree, percent) = (tree(), set_gc_percent(Some(1)));

@@ -19,7 +19,7 @@
 //!
 //! A grey object is in the buffer of a thread, in the pool, on the stack of the collector, or on that of an active helper,
 //! because what a helper shades it has on its stack before it leaves. (While it traces, the object that it traces counts as
-//! its own.) Buffers are emptied by the collector only.
+//! its own; so does a slice of which only a part has been traced.) Buffers are emptied by the collector only.
 //!
 //! Once there is nothing left, that stays so: nobody can enter an empty pool, nobody is active, and the collector gives it
 //! nothing before it has found something in a buffer. So at the moment between the two rounds of the last look at which all
@@ -50,13 +50,23 @@ use crate::seeded::bug;
 /// How many objects go from one to another at a time, at most. Thin air: some microseconds of work. A test has few objects.
 pub(crate) const CHUNK: usize = if cfg!(test) { 1 } else { 128 };
 
+/// An object of which some may have been traced: a large slice, or one with a lock that was held.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rest<T> {
+    pub(crate) object: T,
+    /// How many of its elements have been traced.
+    pub(crate) from: usize,
+}
+
 /// What one who marks has to do.
 #[derive(Debug)]
 pub(crate) struct Work<T> {
     /// Objects to be traced, as a stack.
     pub(crate) grey: Vec<T>,
+    /// Objects to be traced in parts, when nothing else is left.
+    pub(crate) rests: Vec<Rest<T>>,
     /// Objects with a lock that is held.
-    pub(crate) deferred: Vec<T>,
+    pub(crate) deferred: Vec<Rest<T>>,
 }
 
 /// What those who mark have to know.
@@ -116,8 +126,17 @@ impl<T: Copy> Work<T> {
     pub(crate) const fn new() -> Self {
         Self {
             grey: Vec::new(),
+            rests: Vec::new(),
             deferred: Vec::new(),
         }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn len(&self) -> usize {
+        self.grey.len() + self.rests.len()
     }
 
     /// Takes all of another's.
@@ -126,15 +145,19 @@ impl<T: Copy> Work<T> {
             std::mem::swap(&mut self.grey, &mut other.grey);
         }
         self.grey.append(&mut other.grey);
+        self.rests.append(&mut other.rests);
         self.deferred.append(&mut other.deferred);
     }
 }
 
 /// Moves a chunk, or what there is, from the top of a stack to that of another.
-fn take_top<T: Copy>(from: &mut Vec<T>, to: &mut Vec<T>) {
-    let rest = from.len().saturating_sub(CHUNK);
-    to.extend_from_slice(&from[rest..]);
-    from.truncate(rest);
+fn take_top<T: Copy>(from: &mut Work<T>, to: &mut Work<T>) {
+    if from.grey.is_empty() {
+        to.rests.extend(from.rests.pop());
+    }
+    let left = from.grey.len().saturating_sub(CHUNK);
+    to.grey.extend_from_slice(&from.grey[left..]);
+    from.grey.truncate(left);
 }
 
 /// Moves a chunk, or half of what there is, from the bottom of a stack to the top of another. The hole is filled from the top.
@@ -224,7 +247,7 @@ impl<T: Copy> Pool<T> {
 
     fn set_len(&self, shared: &Shared<T>) {
         // Relaxed: as in `len`.
-        self.len.store(shared.work.grey.len(), Ordering::Relaxed);
+        self.len.store(shared.work.len(), Ordering::Relaxed);
     }
 
     /// Gives others some of one's own, if the pool is empty. The caller is active, or the collector.
@@ -245,7 +268,7 @@ impl<T: Copy> Pool<T> {
     /// Lets others know that there are more than before.
     fn filled(&self, shared: &Shared<T>) {
         self.set_len(shared);
-        if shared.asleep > 0 && !shared.work.grey.is_empty() {
+        if shared.asleep > 0 && !shared.work.is_empty() {
             self.more.notify_one();
         }
     }
@@ -263,7 +286,7 @@ impl<T: Copy> Pool<T> {
     pub(crate) fn enter_when_filled(&self) -> Active<'_, T> {
         let mut shared = self.lock();
         shared.asleep += 1;
-        while shared.work.grey.is_empty() {
+        while shared.work.is_empty() {
             shared = match self.more.wait(shared) {
                 Ok(shared) => shared,
                 Err(poisoned) => poisoned.into_inner(),
@@ -274,11 +297,11 @@ impl<T: Copy> Pool<T> {
     }
 
     fn enter_locked<'p>(&'p self, mut shared: MutexGuard<'_, Shared<T>>) -> Option<Active<'p, T>> {
-        if shared.work.grey.is_empty() {
+        if shared.work.is_empty() {
             return None;
         }
         let mut work = Work::new();
-        take_top(&mut shared.work.grey, &mut work.grey);
+        take_top(&mut shared.work, &mut work);
         self.set_len(&shared);
         if !bug("helpers are not counted") {
             shared.active += 1;
@@ -299,9 +322,9 @@ impl<T: Copy> Pool<T> {
         }
         let mut shared = self.lock();
         own.deferred.append(&mut shared.work.deferred);
-        take_top(&mut shared.work.grey, &mut own.grey);
+        take_top(&mut shared.work, own);
         self.set_len(&shared);
-        if !own.grey.is_empty() {
+        if !own.is_empty() {
             Left::Taken
         } else if shared.active > 0 {
             Left::InWork
@@ -320,13 +343,13 @@ impl<T: Copy> Active<'_, T> {
 
     /// Takes more when nothing grey is left, and tells whether there is some.
     pub(crate) fn refill(&mut self) -> bool {
-        if self.work.grey.is_empty() {
+        if self.work.is_empty() {
             let mut shared = self.pool.lock();
-            take_top(&mut shared.work.grey, &mut self.work.grey);
+            take_top(&mut shared.work, &mut self.work);
             self.pool.set_len(&shared);
             self.job = shared.job;
         }
-        !self.work.grey.is_empty()
+        !self.work.is_empty()
     }
 
     /// Leaves, and gives nothing back.

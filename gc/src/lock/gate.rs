@@ -87,7 +87,7 @@ impl Gate {
             .compare_exchange_weak(FREE, held, Ordering::Acquire, Ordering::Relaxed)
             .is_err()
         {
-            // Only the collector can be inside, and it leaves when it has traced the contents, whatever we do.
+            // Only one who marks can be inside, and leaves when the contents are traced, whatever we do.
             naps += 1;
             if naps < 100 {
                 std::hint::spin_loop();

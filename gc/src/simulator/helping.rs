@@ -1,4 +1,4 @@
-//! A helper that cannot trace what it has taken, because a lock in it is held.
+//! Objects that cannot be traced at once: a lock in them is held.
 
 use super::node::{Bag, Node, node};
 use super::{alone, finish, mark};
@@ -8,7 +8,7 @@ use crate::local::{self, Local};
 use crate::marker::POOL;
 use crate::object::ObjectRef;
 use crate::seeded::with_bug;
-use crate::{Root, pin, with};
+use crate::{Mutex, Root, pin, with};
 
 /// Tells whether what is in locks is lost that are held when a helper comes by, and not any more when it has left.
 fn what_a_helper_defers_is_lost() -> bool {
@@ -57,4 +57,41 @@ fn what_a_helper_defers_is_marked() {
     assert!(!what_a_helper_defers_is_lost());
     let bug = Some("what helpers defer is lost");
     assert!(with_bug(bug, what_a_helper_defers_is_lost));
+}
+
+/// The collector traces it in parts, and cannot go on where the lock is before that is released.
+#[test]
+fn a_slice_with_a_lock_that_was_held_is_traced_to_its_end() {
+    let _alone = alone();
+    let holder = Local::of_simulator();
+    let mut targets = Vec::new();
+    let root: Root<[Mutex<Bag<'static>>]> = with(|g| {
+        let locked = |_| {
+            let target = node(g, None, &[], Bag::default());
+            targets.push(target.object());
+            Mutex::new(Bag::of(Some(target)))
+        };
+        g.alloc_slice(5, locked).root(g)
+    });
+    let mut cycle = Cycle::new();
+    while !local::word().shades_new() {
+        let _ = cycle.step(1);
+    }
+    let g = holder.act(pin);
+    let lock = root.get(&g).as_ref()[2].lock(&g);
+    while cycle.deferrals() < 3 {
+        let _ = cycle.step(1);
+    }
+    let marked = |cycle: &Cycle| {
+        let colors = targets.iter().map(|target| target.color());
+        colors.filter(|color| *color == cycle.color()).count()
+    };
+    assert!(marked(&cycle) < targets.len());
+    drop(lock);
+    drop(g);
+    mark(&mut cycle);
+    assert_eq!(marked(&cycle), targets.len());
+    drop(root);
+    finish(cycle);
+    holder.end_of_simulator();
 }

@@ -4,7 +4,7 @@ use super::{Local, MUTATORS, World, alone};
 use crate::seeded::with_bug;
 
 /// The rules that are left out one by one.
-const BUGS: [&str; 19] = [
+const BUGS: [&str; 20] = [
     "no first grace period",
     "no second grace period",
     "no shading of new pointers",
@@ -24,6 +24,7 @@ const BUGS: [&str; 19] = [
     "upgrades after the last look",
     "helpers are not counted",
     "no look at the pool",
+    "the rest of a slice is lost",
 ];
 
 /// Runs worlds until one loses an object, and tells whether one did.
