@@ -176,21 +176,16 @@ impl<T> Sender<T> {
         state.values.push_back(std::sync::Arc::new(value));
         let receivers = state.receivers;
         drop(state);
-        // A value's drop is foreign code: not under the lock.
-        drop(old);
         self.shared.sent.notify_waiters();
+        // A value's drop is foreign code: not under the lock, and not before all know of the new value, as it may panic.
+        drop(old);
         Ok(receivers)
     }
 
     /// Makes a receiver of what is sent from now on.
     #[must_use]
     pub fn subscribe(&self) -> Receiver<T> {
-        let mut state = self.shared.lock();
-        state.receivers += 1;
-        let next = state.end();
-        drop(state);
-        let shared = self.shared.clone();
-        Receiver { shared, next }
+        Receiver::new(&self.shared)
     }
 
     /// Returns how many receivers there are.
@@ -247,6 +242,28 @@ impl<T: Clone> Receiver<T> {
 }
 
 impl<T> Receiver<T> {
+    /// A receiver of what is sent from now on.
+    fn new(shared: &Arc<Shared<T>>) -> Self {
+        let mut state = shared.lock();
+        state.receivers += 1;
+        let next = state.end();
+        drop(state);
+        let shared = shared.clone();
+        Self { shared, next }
+    }
+
+    /// Makes a receiver of what is sent from now on; a clone gets as well what this one has not received yet.
+    #[must_use]
+    pub fn resubscribe(&self) -> Self {
+        Self::new(&self.shared)
+    }
+
+    /// Returns whether both receive from the same channel.
+    #[must_use]
+    pub fn same_channel(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
     /// Returns how many values this receiver has yet to receive, those that it has missed included.
     #[must_use]
     pub fn len(&self) -> u64 {

@@ -91,3 +91,68 @@ fn what_is_displaced_is_not_cloned() {
     receiver.try_recv().unwrap();
     assert_eq!(clones.load(Ordering::Relaxed), 1);
 }
+
+#[test]
+fn a_new_receiver_can_be_made_of_another() {
+    let (sender, first) = channel(4);
+    sender.send(1).unwrap();
+    let (mut late, mut cloned) = (first.resubscribe(), first.clone());
+    assert!(late.same_channel(&first) && !late.same_channel(&channel(1).1));
+    drop(first);
+    assert_eq!(sender.send(2), Ok(2));
+    drop(sender);
+    assert_eq!((late.try_recv(), cloned.try_recv()), (Ok(2), Ok(1)));
+    assert_eq!(late.try_recv(), Err(TryRecvError::Closed));
+    assert_eq!(
+        late.resubscribe().try_recv(),
+        Err(TryRecvError::Closed),
+        "nobody sends any more"
+    );
+}
+
+/// Panics when it is dropped; its clones do not.
+struct Explosive(bool);
+
+impl Clone for Explosive {
+    fn clone(&self) -> Self {
+        Self(false)
+    }
+}
+
+impl Drop for Explosive {
+    fn drop(&mut self) {
+        assert!(!self.0, "expected");
+    }
+}
+
+#[test]
+fn a_displaced_value_that_panics_keeps_nobody_from_hearing_of_the_new_one() {
+    let (sender, mut receiver) = channel(1);
+    sender.send(Explosive(true)).ok().unwrap();
+    assert!(receiver.try_recv().is_ok());
+    {
+        let (woken, waker) = count();
+        let mut recv = pin!(receiver.recv());
+        let mut cx = Context::from_waker(&waker);
+        assert!(recv.as_mut().poll(&mut cx).is_pending());
+        let send = || sender.send(Explosive(false));
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(send)).is_err());
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+    }
+    assert!(receiver.try_recv().is_ok());
+}
+
+/// A waker that counts.
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl std::task::Wake for Wakes {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn count() -> (std::sync::Arc<Wakes>, Waker) {
+    let wakes = std::sync::Arc::new(Wakes::default());
+    (wakes.clone(), wakes.into())
+}
