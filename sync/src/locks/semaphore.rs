@@ -162,6 +162,15 @@ impl Semaphore {
         Ok(SemaphorePermit { semaphore: self, n })
     }
 
+    /// Takes a permit, which borrows nothing, if one is free and nobody waits.
+    ///
+    /// # Errors
+    ///
+    /// Says whether the semaphore is closed, or has no permit now.
+    pub fn try_acquire_owned(self: Arc<Self>) -> Result<OwnedSemaphorePermit, TryAcquireError> {
+        self.try_acquire_many_owned(1)
+    }
+
     /// Takes `n` permits, which borrow nothing, if so many are free and nobody waits.
     ///
     /// # Errors
@@ -324,6 +333,29 @@ impl OwnedSemaphorePermit {
     /// Never gives them back.
     pub fn forget(mut self) {
         self.n = 0;
+    }
+
+    /// Takes `n` of these permits apart; none if there are fewer.
+    pub fn split(&mut self, n: usize) -> Option<Self> {
+        self.n = self.n.checked_sub(n)?;
+        Some(Self {
+            semaphore: self.semaphore.clone(),
+            n,
+        })
+    }
+
+    /// Joins `other` to these permits.
+    ///
+    /// # Panics
+    ///
+    /// Panics if they are of different semaphores.
+    #[track_caller]
+    pub fn merge(&mut self, mut other: Self) {
+        assert!(
+            Arc::ptr_eq(&self.semaphore, &other.semaphore),
+            "permits of different semaphores"
+        );
+        self.n += std::mem::take(&mut other.n);
     }
 
     /// Returns the semaphore that they are of.

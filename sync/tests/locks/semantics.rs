@@ -205,6 +205,28 @@ fn permits_split_merge_and_are_forgotten() {
 }
 
 #[test]
+fn owned_permits_split_and_merge() {
+    let semaphore = Arc::new(Semaphore::new(3));
+    let mut three = semaphore.clone().try_acquire_many_owned(3).expect("free");
+    let none = semaphore.clone().try_acquire_owned();
+    assert_eq!(none.err(), Some(TryAcquireError::NoPermits));
+    let one = three.split(1).expect("there are three");
+    assert!(three.split(3).is_none());
+    drop(one);
+    assert_eq!(semaphore.available_permits(), 1);
+    let again = semaphore.clone().try_acquire_owned().expect("given back");
+    three.merge(again);
+    assert_eq!((three.num_permits(), semaphore.available_permits()), (3, 0));
+    let other = Arc::new(Semaphore::new(1));
+    let foreign = other.clone().try_acquire_owned().expect("free");
+    let merge = std::panic::AssertUnwindSafe(|| three.merge(foreign));
+    assert!(std::panic::catch_unwind(merge).is_err());
+    assert_eq!(other.available_permits(), 1);
+    drop(three);
+    assert_eq!(semaphore.available_permits(), 3);
+}
+
+#[test]
 fn a_closed_semaphore_refuses_all() {
     let semaphore = Arc::new(Semaphore::new(1));
     let permit = semaphore.clone().try_acquire_many_owned(1).expect("free");
