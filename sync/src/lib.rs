@@ -32,10 +32,10 @@ pub use latch::{Latch, Wait};
 pub use locks::{
     Acquire, AcquireOwned, Barrier, BarrierWait, BarrierWaitResult, Closed, Cond, CondWait, Lazy,
     Lock, LockOwned, MappedMutexGuard, Mutex, MutexGuard, Notified, Notify, Once, OnceCell,
-    OwnedMappedMutexGuard, OwnedMutexGuard, OwnedRwLockMappedWriteGuard, OwnedRwLockReadGuard,
-    OwnedRwLockWriteGuard, OwnedSemaphorePermit, Read, ReadOwned, RwLock, RwLockMappedWriteGuard,
-    RwLockReadGuard, RwLockWriteGuard, Semaphore, SemaphorePermit, SetError, Tracked,
-    TryAcquireError, TryLockError, WaitAll, WaitGroup, Write, WriteOwned,
+    OwnedMappedMutexGuard, OwnedMutexGuard, OwnedNotified, OwnedRwLockMappedWriteGuard,
+    OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit, Read, ReadOwned, RwLock,
+    RwLockMappedWriteGuard, RwLockReadGuard, RwLockWriteGuard, Semaphore, SemaphorePermit,
+    SetError, Tracked, TryAcquireError, TryLockError, WaitAll, WaitGroup, Write, WriteOwned,
 };
 
 pub use pool::{Pool, Pooled};

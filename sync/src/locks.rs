@@ -27,7 +27,7 @@ pub use barrier::{Barrier, BarrierWait, BarrierWaitResult};
 pub use cond::{Cond, CondWait};
 pub use mutex::{Lock, LockOwned, Mutex, TryLockError};
 pub use mutex_guard::{MappedMutexGuard, MutexGuard, OwnedMappedMutexGuard, OwnedMutexGuard};
-pub use notify::{Notified, Notify};
+pub use notify::{Notified, Notify, OwnedNotified};
 pub use once::{Lazy, Once, OnceCell, SetError};
 pub use rwlock::{Read, ReadOwned, RwLock, Write, WriteOwned};
 pub use rwlock_guard::{RwLockMappedWriteGuard, RwLockReadGuard, RwLockWriteGuard};

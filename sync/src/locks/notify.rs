@@ -8,7 +8,8 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use gort_primitives::atomic::{AtomicUsize, Ordering};
 use pin_project_lite::pin_project;
@@ -83,8 +84,34 @@ impl Notify {
         Notified {
             site: Site::here(),
             notify: self,
-            stage: Stage::New(self.calls()),
-            waiter: Waiter::new(),
+            raw: RawNotified::new(self),
+        }
+    }
+
+    /// As [`notified`](Self::notified), for a future that borrows nothing.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`notified`](Self::notified).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use gort_sync::Notify;
+    ///
+    /// let changed = Arc::new(Notify::new());
+    /// let notice = changed.clone().notified_owned();
+    /// let thread = std::thread::spawn(|| futures_lite::future::block_on(notice));
+    /// changed.notify_one();
+    /// thread.join().unwrap();
+    /// ```
+    #[track_caller]
+    pub fn notified_owned(self: Arc<Self>) -> OwnedNotified {
+        OwnedNotified {
+            site: Site::here(),
+            raw: RawNotified::new(&self),
+            notify: self,
         }
     }
 
@@ -227,61 +254,26 @@ enum Stage {
 }
 
 pin_project! {
-    /// The future of [`Notify::notified`].
+    /// One that waits for a notice. Its owner calls `leave` before it is dropped.
     #[derive(Debug)]
-    #[must_use = "futures do nothing unless polled"]
-    pub struct Notified<'a> {
-        site: Site,
-        notify: &'a Notify,
+    struct RawNotified {
         stage: Stage,
         #[pin]
         waiter: Waiter,
     }
-
-    impl PinnedDrop for Notified<'_> {
-        fn drop(this: Pin<&mut Self>) {
-            this.leave();
-        }
-    }
 }
 
-impl Notified<'_> {
-    /// Queues up now, before the first poll. Returns whether there is a notice already.
-    ///
-    /// From here on a `notify_one` may choose this one.
-    pub fn enable(self: Pin<&mut Self>) -> bool {
-        let mut cx = Context::from_waker(std::task::Waker::noop());
-        self.poll_notice(&mut cx).is_ready()
-    }
-
+impl RawNotified {
     #[inline]
-    fn leave(self: Pin<&mut Self>) {
-        if self.waiter.is_queued() {
-            self.leave_slow();
+    fn new(notify: &Notify) -> Self {
+        Self {
+            stage: Stage::New(notify.calls()),
+            waiter: Waiter::new(),
         }
     }
 
-    #[cold]
-    fn leave_slow(self: Pin<&mut Self>) {
+    fn poll(self: Pin<&mut Self>, notify: &Notify, cx: &Context<'_>) -> Poll<()> {
         let this = self.project();
-        let notify = this.notify;
-        let mut list = notify.queue.lock();
-        let left = list.leave(this.waiter);
-        if list.is_empty() {
-            // Relaxed: orders nothing.
-            notify.word.fetch_and(!WAITERS, Ordering::Relaxed);
-        }
-        drop(list);
-        let granted = left.granted;
-        drop(left);
-        if granted == BY_ONE {
-            notify.notify_one();
-        }
-    }
-
-    fn poll_notice(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.project();
-        let notify = *this.notify;
         let done = match *this.stage {
             Stage::Done => true,
             Stage::Queued => this.waiter.poll(&notify.queue, cx).is_ready(),
@@ -299,13 +291,109 @@ impl Notified<'_> {
             false => Poll::Pending,
         }
     }
+
+    /// Polls before the task does.
+    fn enable(self: Pin<&mut Self>, notify: &Notify) -> bool {
+        let cx = Context::from_waker(Waker::noop());
+        self.poll(notify, &cx).is_ready()
+    }
+
+    #[inline]
+    fn leave(self: Pin<&mut Self>, notify: &Notify) {
+        if self.waiter.is_queued() {
+            self.leave_slow(notify);
+        }
+    }
+
+    #[cold]
+    fn leave_slow(self: Pin<&mut Self>, notify: &Notify) {
+        let mut list = notify.queue.lock();
+        let left = list.leave(self.project().waiter);
+        if list.is_empty() {
+            // Relaxed: orders nothing.
+            notify.word.fetch_and(!WAITERS, Ordering::Relaxed);
+        }
+        drop(list);
+        let granted = left.granted;
+        drop(left);
+        if granted == BY_ONE {
+            notify.notify_one();
+        }
+    }
+}
+
+pin_project! {
+    /// The future of [`Notify::notified`].
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Notified<'a> {
+        site: Site,
+        notify: &'a Notify,
+        #[pin]
+        raw: RawNotified,
+    }
+
+    impl PinnedDrop for Notified<'_> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            this.raw.leave(this.notify);
+        }
+    }
+}
+
+impl Notified<'_> {
+    /// Queues up now, before the first poll. Returns whether there is a notice already.
+    ///
+    /// From here on a `notify_one` may choose this one.
+    pub fn enable(self: Pin<&mut Self>) -> bool {
+        let this = self.project();
+        this.raw.enable(this.notify)
+    }
 }
 
 impl Future for Notified<'_> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let site = self.site;
-        site.or_waits(WaitKind::Notify, self.poll_notice(cx))
+        let this = self.project();
+        let poll = this.raw.poll(this.notify, cx);
+        this.site.or_waits(WaitKind::Notify, poll)
+    }
+}
+
+pin_project! {
+    /// The future of [`Notify::notified_owned`].
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct OwnedNotified {
+        site: Site,
+        notify: Arc<Notify>,
+        #[pin]
+        raw: RawNotified,
+    }
+
+    impl PinnedDrop for OwnedNotified {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            this.raw.leave(this.notify);
+        }
+    }
+}
+
+impl OwnedNotified {
+    /// As [`Notified::enable`].
+    pub fn enable(self: Pin<&mut Self>) -> bool {
+        let this = self.project();
+        this.raw.enable(this.notify)
+    }
+}
+
+impl Future for OwnedNotified {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        let poll = this.raw.poll(this.notify, cx);
+        this.site.or_waits(WaitKind::Notify, poll)
     }
 }

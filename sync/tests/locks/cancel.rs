@@ -5,6 +5,30 @@ use gort_sync::{Barrier, Cond, Mutex, Notify, OnceCell, RwLock, Semaphore, WaitG
 
 use super::support::{Count, Polled};
 
+/// What borrows nothing passes on as well what it was given.
+#[test]
+fn a_dropped_owned_waiter_passes_its_notice_on() {
+    let notify = std::sync::Arc::new(Notify::new());
+    let mut gone = Polled::new(notify.clone().notified_owned());
+    let mut stays = Polled::new(notify.clone().notified_owned());
+    gone.waits();
+    stays.waits();
+    notify.notify_one();
+    drop(gone);
+    stays.done();
+    drop(stays);
+    let mut early = Box::pin(notify.clone().notified_owned());
+    assert!(!early.as_mut().enable());
+    let late = Polled::new(notify.clone().notified_owned());
+    notify.notify_waiters();
+    assert!(early.as_mut().enable());
+    let mut late = late;
+    late.done();
+    drop((early, late));
+    assert_eq!(std::sync::Arc::strong_count(&notify), 1);
+    Polled::new(notify.notified()).waits();
+}
+
 #[test]
 fn a_cancelled_lock_leaves_the_mutex_to_others() {
     let mutex = Mutex::new(());
