@@ -27,6 +27,7 @@
 // a lock-free ring (no hand-over, nothing can return to the front, and a select could not commit to one of many at once).
 
 mod claim;
+mod closed;
 mod error;
 mod future;
 mod many;
@@ -48,6 +49,7 @@ use gort_primitives::atomic::Ordering;
 use gort_primitives::sync::Arc;
 
 pub(crate) use claim::{Claim, ClaimRef};
+pub use closed::Closed;
 pub use error::{
     RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
 };
@@ -283,6 +285,33 @@ macro_rules! both_halves {
             /// that wait get their values back.
             pub fn close(&self) -> bool {
                 self.chan.close()
+            }
+
+            /// Waits until the channel is closed: by [`close`](Self::close), or because all senders or all receivers are gone.
+            ///
+            /// It keeps no place in the line of those who send or receive.
+            ///
+            /// # Cancel safety
+            ///
+            /// Nothing is lost.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// use gort_sync::{chan, select};
+            ///
+            /// # futures_lite::future::block_on(async {
+            /// let (sender, receiver) = chan::unbuffered::<u8>();
+            /// drop(receiver);
+            /// select! {
+            ///     future(std::future::pending::<u8>()) -> _ => unreachable!("work that nobody waits for any more"),
+            ///     future(sender.closed()) -> () => {}
+            /// }
+            /// # });
+            /// ```
+            #[track_caller]
+            pub fn closed(&self) -> Closed<'_, T> {
+                Closed::new(&self.chan)
             }
 
             /// Returns whether the channel is closed.

@@ -2,6 +2,8 @@
 //!
 //! What does not depend on who runs it is polled by hand.
 
+#[path = "channels/closed.rs"]
+mod closed;
 #[path = "channels/go.rs"]
 mod go;
 #[path = "channels/programs.rs"]

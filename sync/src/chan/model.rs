@@ -69,3 +69,31 @@ fn model_two_receivers_share_what_comes() {
         assert!(here != thread.join().unwrap(), "one of them gets it");
     });
 }
+
+/// Whoever waits for the end hears of it, whenever it comes.
+#[test]
+fn model_the_end_is_heard_of() {
+    loom::model(|| {
+        let (sender, receiver) = bounded::<u8>(1);
+        let thread = thread::spawn(move || drop(receiver));
+        block_on(sender.closed());
+        assert!(sender.is_closed());
+        thread.join().unwrap();
+    });
+}
+
+/// All that was received at once and one after the other is what was sent, in its order.
+#[test]
+fn model_many_are_received_in_order() {
+    loom::model(|| {
+        let (sender, receiver) = bounded(1);
+        let thread = thread::spawn(move || {
+            block_on(sender.send(1)).unwrap();
+            block_on(sender.send(2)).unwrap();
+        });
+        let mut values = Vec::new();
+        while block_on(receiver.recv_many(&mut values, 2)).is_ok() {}
+        assert_eq!(values, [1, 2]);
+        thread.join().unwrap();
+    });
+}

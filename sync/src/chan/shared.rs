@@ -328,7 +328,7 @@ impl<T> Chan<T> {
     }
 
     /// Returns the lock if the entry `at` has left its line; otherwise makes this task the one that it wakes.
-    fn left_line<Q>(
+    pub(super) fn left_line<Q>(
         &self,
         at: u32,
         line: impl Fn(&mut State<T>) -> &mut Queue<Q>,
@@ -377,15 +377,10 @@ impl<T> Chan<T> {
         let mut batch = WakeBatch::new();
         loop {
             let mut state = self.lock();
-            while !batch.is_full() {
-                // Receivers are left without a value, senders with theirs.
-                match state.receiving.pop().map(|(_, waker)| waker) {
-                    Some(waker) => batch.push(waker),
-                    None => match state.sending.pop() {
-                        Some((_, waker)) => batch.push(waker),
-                        None => break,
-                    },
-                }
+            while !batch.is_full()
+                && let Some(waker) = state.dismiss()
+            {
+                batch.push(waker);
             }
             drop(state);
             let more = batch.is_full();

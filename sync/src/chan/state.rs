@@ -37,6 +37,8 @@ pub(crate) struct State<T> {
     tickets: u64,
     pub(crate) receiving: Queue<Ticketed<T>>,
     pub(crate) sending: Queue<T>,
+    /// Those who wait for the end.
+    pub(super) closing: Queue<()>,
     pub(crate) closed: bool,
 }
 
@@ -53,6 +55,7 @@ impl<T> State<T> {
             tickets: 0,
             receiving: Queue::new(),
             sending: Queue::new(),
+            closing: Queue::new(),
             closed: false,
         }
     }
@@ -145,6 +148,14 @@ impl<T> State<T> {
         let at = self.returned.partition_point(|(other, _)| *other < ticket);
         self.returned.insert(at, (ticket, value));
         None
+    }
+
+    /// Takes somebody who waits out of line, whatever for: receivers are left without a value, senders with theirs.
+    pub(super) fn dismiss(&mut self) -> Option<Option<Waker>> {
+        let one = self.receiving.pop();
+        let one = one.or_else(|| self.sending.pop());
+        let (_, waker) = one.or_else(|| self.closing.pop())?;
+        Some(waker)
     }
 
     /// Takes all that is stored, to be dropped after the lock.
