@@ -29,12 +29,14 @@ impl Hint {
 /// A value on its way to a receiver: its place in the order of the channel, and itself.
 pub(crate) type Ticketed<T> = (u64, T);
 
+/// The fields that every send and receive writes stand first.
+#[repr(C)]
 pub(crate) struct State<T> {
+    /// How many values were handed over.
+    tickets: u64,
     buffer: VecDeque<T>,
     /// What receivers were handed and gave back.
     returned: VecDeque<Ticketed<T>>,
-    /// How many values were handed over.
-    tickets: u64,
     pub(crate) receiving: Queue<Ticketed<T>>,
     pub(crate) sending: Queue<T>,
     /// Those who wait for the end.
@@ -43,6 +45,10 @@ pub(crate) struct State<T> {
 }
 
 impl<T> State<T> {
+    /// So many bytes from the start are written all the time.
+    #[cfg(not(gort_loom))]
+    pub(super) const WRITTEN_OFTEN: usize = mem::offset_of!(Self, returned);
+
     pub(super) fn new(capacity: usize) -> Self {
         let made = if capacity <= MADE_AT_ONCE {
             capacity
@@ -50,9 +56,9 @@ impl<T> State<T> {
             0
         };
         Self {
+            tickets: 0,
             buffer: VecDeque::with_capacity(made),
             returned: VecDeque::new(),
-            tickets: 0,
             receiving: Queue::new(),
             sending: Queue::new(),
             closing: Queue::new(),
