@@ -5,6 +5,8 @@
 //! | [`range`] | the addresses: one reserved range, committed in chunks of 4 MiB |
 //! | [`pool`] | which blocks of it are free, and which of those hold memory |
 //! | [`block`] | 16 KiB of objects of one type: a header, a byte per object, the objects |
+//! | [`shape`] | how many slots it has, and where |
+//! | [`eight`] | how colours are looked at and counted, eight at a time |
 //! | [`space`] | the blocks of one type, and the sweep |
 //! | [`cache`] | what a thread has at hand to allocate from |
 //!
@@ -16,15 +18,18 @@
 mod block;
 mod cache;
 mod color;
+mod eight;
 mod poison;
 mod pool;
 mod range;
+mod shape;
 mod space;
 
 use std::{error, fmt, io};
 
-pub(crate) use block::{Block, SHARED, Shape};
+pub(crate) use block::Block;
 pub(crate) use cache::{Cache, Place};
+pub(crate) use shape::{SHARED, Shape};
 pub(crate) use space::{Space, Tally, drop_condemned};
 
 use crate::object::VTable;

@@ -25,6 +25,8 @@ pub(crate) struct VTable {
     pub(crate) shape: Shape,
     pub(crate) needs_drop: bool,
     pub(crate) needs_trace: bool,
+    /// Whether slots are filled by foreign code, which may do anything meanwhile.
+    pub(crate) is_filled_slowly: bool,
     pub(crate) info: TypeInfo,
     /// The bytes of the value.
     pub(crate) size: unsafe fn(NonNull<()>) -> usize,
@@ -55,6 +57,7 @@ impl<'g, T: Trace<'g>> Promoted<'g, T> {
         shape: Shape::of(Layout::new::<T>()),
         needs_drop: std::mem::needs_drop::<T>(),
         needs_trace: T::NEEDS_TRACE,
+        is_filled_slowly: false,
         info: T::INFO,
         size: size::<T>,
         trace: trace::<T>,

@@ -38,6 +38,12 @@ pub(crate) const fn is_object(color: Color) -> bool {
     matches!(color, 1 | 2)
 }
 
+/// The colour of an object that is not of this one.
+pub(crate) const fn other(color: Color) -> Color {
+    debug_assert!(is_object(color));
+    3 - color
+}
+
 /// The colour of a slot that may be used for a new object.
 pub(crate) const FREE: Color = 0;
 

@@ -149,6 +149,7 @@ impl<'g, S: ?Sized + Sequence<'g>> Promoted<'g, S> {
             shape,
             needs_drop: std::mem::needs_drop::<S::Element>(),
             needs_trace: S::Element::NEEDS_TRACE,
+            is_filled_slowly: true,
             info: TypeInfo::opaque(),
             size: size::<S::Element>,
             trace: trace::<S::Element>,

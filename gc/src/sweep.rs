@@ -7,6 +7,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
+use std::thread;
+use std::time::Duration;
 
 use crate::arena::{Block, Space, Tally};
 use crate::dropper;
@@ -14,6 +16,9 @@ use crate::fork;
 use crate::local::lock;
 use crate::object::ObjectRef;
 use crate::phase::Color;
+
+/// How long the collector waits for one who has claimed a block and goes on sweeping. Thin air.
+const NAP: Duration = Duration::from_micros(50);
 
 /// Locked while objects and blocks may be freed, and by those who look at all of them.
 static SWEEPING: Mutex<()> = Mutex::new(());
@@ -102,7 +107,11 @@ impl Sweep {
             if space.sweep_one() {
                 return true;
             }
-            let (tally, condemned) = space.end_sweep();
+            let Some((tally, condemned)) = space.end_sweep() else {
+                // Somebody has claimed the last block, and may be suspended.
+                thread::sleep(NAP);
+                continue;
+            };
             self.tally += tally;
             self.condemned.extend(condemned);
             self.spaces.pop();

@@ -14,128 +14,35 @@
 //! | | by whom |
 //! |---|---|
 //! | the first part of the header | written when the block is taken from the pool, constant until it is given back |
-//! | `index`, `state`, `dropping` | under the lock of the space |
+//! | `index`, `state`, `dropping`, `gained` | under the lock of the space |
 //! | a colour, from FREE to a live one or TAKEN | the thread that owns the block |
 //! | a colour, from TAKEN to a live one or FREE | the thread that has taken the slot |
 //! | a colour, from white to black | anybody who marks |
-//! | a colour, from white to FREE or CONDEMNED | who sweeps, under the lock of the space |
+//! | a colour, from white to FREE or CONDEMNED | who sweeps: under the lock of the space, or in the state `Sweeping` |
 //! | a colour, from CONDEMNED to FREE | the dropper |
 //!
 //! So no two threads ever want to change one colour byte, but for those who mark and agree, and none needs more than plain
 //! loads and stores of bytes.
+//!
+//! In the state `Sweeping` nobody changes a colour but who sweeps: there is no owner and no dropper, what is alive has been
+//! marked, and a slot is TAKEN only in blocks of slices. So colours are read as words, eight at a time. Others may look at
+//! the colour of an object that is alive, as a byte: such a word is not written.
 
-use std::alloc::Layout;
 use std::cell::Cell;
 use std::ptr::NonNull;
 
 use super::color::ColorByte;
+use super::eight::{Count, Eight, LANES, Lanes};
 use super::poison;
+use super::shape::Shape;
 use super::space::Space;
 use crate::object::VTable;
-use crate::phase::{CONDEMNED, Color, FREE, TAKEN, is_object};
+use crate::phase::{CONDEMNED, Color, FREE, is_object, other};
 
 /// The size and alignment of a block. Thin air, between Go's 8 KiB and mimalloc's 64 KiB.
 pub(crate) const BLOCK: usize = 16 << 10;
 
-const HEADER: usize = 64;
-
-/// What slots are multiples of: that of the allocators of C, and of the address sanitizer.
-const GRANULE: usize = 8;
-
-/// Larger alignments would put the object too far from the header of its block.
-const MAX_ALIGN: usize = 4096;
-
-/// How the objects of one type lie in a block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shape {
-    /// From one slot to the next.
-    pub(crate) slot: usize,
-    slots: u32,
-    start: u32,
-    /// `2^32 / slot`, rounded up: dividing an offset by `slot` is a multiplication and a shift.
-    magic: u32,
-}
-
-/// How many slots of a slice may share a block; their sizes are about 16, 24, 32, 40, 48, 64 and so on in steps of a quarter
-/// of the last power of two, and as large as possible at the end.
-pub(crate) const SHARED: [u32; 32] = [
-    960, 652, 494, 398, 333, 251, 201, 168, 144, 126, 101, 84, 72, 63, 50, 42, 36, 31, 25, 21, 18,
-    15, 12, 10, 9, 8, 7, 6, 5, 4, 3, 2,
-];
-
-impl Shape {
-    pub(crate) const fn of(value: Layout) -> Self {
-        let align = at_least(value.align(), GRANULE);
-        assert!(
-            align <= MAX_ALIGN,
-            "an alignment of more than 4096 is not supported"
-        );
-        assert!(
-            value.size() <= isize::MAX as usize - BLOCK,
-            "the value is too large"
-        );
-        let slot = at_least(value.size(), GRANULE).next_multiple_of(align);
-        let mut slots = at_least((BLOCK - HEADER) / (slot + 1), 1);
-        while slots > 1 && start(slots, align) + slots * slot > BLOCK {
-            slots -= 1;
-        }
-        let start = start(slots, align);
-        Self {
-            slot,
-            slots: slots as u32,
-            start: start as u32,
-            magic: magic(slot),
-        }
-    }
-
-    /// The largest slots of which so many share a block, of size 0 if there is no room for them.
-    pub(crate) const fn shared(slots: u32, align: usize) -> Self {
-        assert!(
-            align <= MAX_ALIGN,
-            "an alignment of more than 4096 is not supported"
-        );
-        let align = at_least(align, GRANULE);
-        let start = start(slots as usize, align);
-        let slot = (BLOCK - start) / slots as usize / align * align;
-        Self {
-            slot,
-            slots,
-            start: start as u32,
-            magic: magic(at_least(slot, GRANULE)),
-        }
-    }
-
-    /// Stands for that of a large object that has its own.
-    pub(crate) const LARGE: Self = Self {
-        slot: 0,
-        slots: 1,
-        start: 0,
-        magic: 0,
-    };
-
-    /// How many blocks are needed; more than 1 for large objects only.
-    pub(super) const fn blocks(&self) -> usize {
-        (self.start as usize + self.slots as usize * self.slot).div_ceil(BLOCK)
-    }
-
-    /// Tells whether an object has blocks of its own.
-    #[inline]
-    pub(crate) const fn is_large(&self) -> bool {
-        self.slots == 1
-    }
-}
-
-const fn magic(slot: usize) -> u32 {
-    (1_u64 << 32).div_ceil(slot as u64) as u32
-}
-
-const fn at_least(a: usize, b: usize) -> usize {
-    if a < b { b } else { a }
-}
-
-const fn start(slots: usize, align: usize) -> usize {
-    (HEADER + slots).next_multiple_of(align)
-}
+pub(super) const HEADER: usize = 64;
 
 /// What is at the start of a block.
 #[derive(Debug)]
@@ -151,6 +58,8 @@ struct Header {
     needs_trace: bool,
     /// Whether the dropper has the block, or will.
     dropping: Cell<bool>,
+    /// Whether slots may have become free since the owner took the block.
+    gained: Cell<bool>,
     state: Cell<State>,
     /// The place in the space's list of all blocks.
     index: Cell<usize>,
@@ -167,6 +76,8 @@ pub(super) enum State {
     Partial,
     /// Nobody, until a sweep or the dropper finds free slots.
     Full,
+    /// Nobody, until the one who sweeps it, without the lock, is done.
+    Sweeping,
 }
 
 /// A block that is in use.
@@ -194,17 +105,8 @@ impl Block {
     /// The memory is aligned to `BLOCK`, as large as the shape says, and the caller's. The shape is that of the type, or of one
     /// object if those of the type are large.
     pub(super) unsafe fn format(memory: NonNull<u8>, space: &'static Space, shape: Shape) -> Self {
-        let (slots, start) = (shape.slots as usize, shape.start as usize);
         // SAFETY: the memory is as large as that.
-        unsafe { poison::clear(memory, start) };
-        // SAFETY: colours follow the header.
-        let colors = unsafe { memory.add(HEADER) };
-        // SAFETY: there is one per slot before the start of the slots.
-        unsafe { colors.write_bytes(FREE, slots) };
-        // SAFETY: the slots follow.
-        let first = unsafe { memory.add(start) };
-        // SAFETY: as large as that, and nobody uses it.
-        unsafe { poison::set(first, slots * shape.slot) };
+        unsafe { poison::clear(memory, shape.start as usize) };
         let block = Self(memory.cast());
         let header = Header {
             vtable: space.vtable(),
@@ -215,11 +117,14 @@ impl Block {
             magic: shape.magic,
             needs_trace: space.vtable().needs_trace,
             dropping: Cell::new(false),
+            gained: Cell::new(false),
             state: Cell::new(State::Owned),
             index: Cell::new(0),
         };
         // SAFETY: aligned as the block, and the caller's.
         unsafe { block.0.write(header) };
+        // SAFETY: the block is the caller's, and new.
+        unsafe { block.clear() };
         block
     }
 
@@ -287,7 +192,8 @@ impl Block {
         unsafe { colors.add(slot) }
     }
 
-    /// The colour byte of a slot. It is there as long as the block is in use.
+    /// The colour byte of a slot, or one behind those of all slots that makes the last word complete. It is there as long as the
+    /// block is in use.
     #[inline]
     pub(crate) fn color(&self, slot: usize) -> &ColorByte {
         // SAFETY: initialised when the block was made.
@@ -316,38 +222,138 @@ impl Block {
     }
 
     /// Frees all objects without the colour `live`, when all that can be reached have it; condemns them if they must be
-    /// dropped. The caller holds the lock of the space.
+    /// dropped. The caller holds the lock of the space, or has the block in the state `Sweeping`.
     pub(super) fn sweep(self, live: Color) -> Found {
-        let needs_drop = self.vtable().needs_drop;
-        let mut found = Found::default();
-        for slot in 0..self.slots() {
-            let color = self.color(slot);
-            // An owner that allocates in this slot meanwhile gives it the live colour.
-            match color.get() {
-                c if c == live => found.live += 1,
-                FREE => found.free += 1,
-                CONDEMNED | TAKEN => {}
-                _ => {
-                    found.dead += 1;
-                    if needs_drop {
-                        // The lock of the space orders this and what the dropper does.
-                        color.set(CONDEMNED);
-                    } else {
-                        found.free += 1;
-                        self.free(slot);
-                    }
-                }
+        self.sweep_words(live, |first| self.eight(first), Self::free_lanes)
+    }
+
+    /// The same, but leaves the colours of a block as they are in which all slots are free then.
+    ///
+    /// # Safety
+    ///
+    /// The caller has the block in the state `Sweeping`, and slots are not filled by foreign code.
+    pub(super) unsafe fn sweep_alone(self, live: Color) -> Found {
+        // SAFETY: the caller vouches that nobody changes colours.
+        let word = |first| unsafe { self.word(first) };
+        let found = self.sweep_words(live, word, |_, _, _| {});
+        if found.dead == 0 || found.free == self.slots() {
+            return found;
+        }
+        self.sweep_words(live, word, |block, first, dead| {
+            if word(first).lanes(live).is_empty() {
+                // SAFETY: the same, and nobody looks at those of slots without an object.
+                unsafe { block.free_word(first, dead) };
+            } else {
+                block.free_lanes(first, dead);
+            }
+        })
+    }
+
+    /// Calls `free` with the first of each eight slots, and those of them that are dead.
+    #[inline]
+    fn sweep_words(
+        self,
+        live: Color,
+        read: impl Fn(usize) -> Eight,
+        free: impl Fn(Self, usize, Lanes),
+    ) -> Found {
+        let (mut lives, mut deads, mut frees) = <(Count, Count, Count)>::default();
+        for first in (0..self.slots()).step_by(LANES) {
+            let colors = read(first);
+            let dead = colors.lanes(other(live));
+            lives.add(colors.lanes(live));
+            deads.add(dead);
+            frees.add(colors.lanes(FREE));
+            if !dead.is_empty() {
+                free(self, first, dead);
             }
         }
-        found
+        let padding = self.slots().next_multiple_of(LANES) - self.slots();
+        let (dead, free) = (deads.total(), frees.total() - padding);
+        Found {
+            live: lives.total(),
+            dead,
+            free: free + if self.vtable().needs_drop { 0 } else { dead },
+        }
+    }
+
+    /// Eight colours.
+    #[inline]
+    fn eight(self, first: usize) -> Eight {
+        Eight::of_each(|lane| self.color(first + lane).get())
+    }
+
+    /// The same.
+    ///
+    /// # Safety
+    ///
+    /// Nobody changes them meanwhile.
+    #[inline]
+    unsafe fn word(self, first: usize) -> Eight {
+        let word = self.color_ptr(first).cast::<u64>();
+        // SAFETY: the caller vouches for it; words of colours are aligned, and complete.
+        Eight::of_memory(unsafe { word.read() })
+    }
+
+    /// Frees or condemns dead slots.
+    #[inline]
+    fn free_lanes(self, first: usize, dead: Lanes) {
+        for slot in dead.map(|lane| first + lane) {
+            if self.vtable().needs_drop {
+                // The lock of the space orders this and what the dropper does.
+                self.color(slot).set(CONDEMNED);
+            } else {
+                self.free(slot);
+            }
+        }
+    }
+
+    /// The same, for all dead slots of eight none of which is alive.
+    ///
+    /// # Safety
+    ///
+    /// Nobody looks at their colours meanwhile.
+    #[inline]
+    unsafe fn free_word(self, first: usize, dead: Lanes) {
+        // SAFETY: the caller vouches for it.
+        let colors = unsafe { self.word(first) };
+        let freed = if self.vtable().needs_drop {
+            CONDEMNED
+        } else {
+            let dead = dead.filter(|_| poison::IS_ON);
+            dead.for_each(|lane| self.poison(first + lane));
+            FREE
+        };
+        let word = self.color_ptr(first).cast::<u64>();
+        // SAFETY: the same; words of colours are aligned, and complete.
+        unsafe { word.write(colors.with(dead, freed).to_memory()) };
+    }
+
+    /// Makes all slots free.
+    ///
+    /// # Safety
+    ///
+    /// The block is the caller's, and there is no object in it.
+    pub(super) unsafe fn clear(self) {
+        let slots = self.slots();
+        // The last eight are complete, though not all of them are colours of slots.
+        let colors = self.color_ptr(0).cast::<u8>();
+        // SAFETY: there is room for them before the start of the slots, which is a multiple of 8.
+        unsafe { colors.write_bytes(FREE, slots.next_multiple_of(LANES)) };
+        // SAFETY: the slots are the caller's, and nobody uses them.
+        unsafe { poison::set(self.object(0).cast(), slots * self.slot_bytes()) };
     }
 
     /// Makes a slot free.
     pub(super) fn free(self, slot: usize) {
-        let bytes = self.slot_bytes();
-        // SAFETY: the slot holds no object any more, and is nobody's until its colour says so.
-        unsafe { poison::set(self.object(slot).cast(), bytes) };
+        self.poison(slot);
         self.color(slot).free();
+    }
+
+    /// Poisons a slot that holds no object any more, before its colour says so.
+    fn poison(self, slot: usize) {
+        // SAFETY: it is nobody's until then.
+        unsafe { poison::set(self.object(slot).cast(), self.slot_bytes()) };
     }
 
     /// Calls `drop` for each condemned object, and frees it.
@@ -366,10 +372,9 @@ impl Block {
     }
 
     fn count(self, color: Color) -> usize {
-        let slots = 0..self.slots();
         // The caller holds the lock of the space. What the owner or the dropper does meanwhile is seen the next time.
         let same = |slot: &usize| self.color(*slot).get() == color;
-        slots.filter(same).count()
+        (0..self.slots()).filter(same).count()
     }
 
     /// Visits the objects that are there.
@@ -419,41 +424,99 @@ impl Block {
     pub(super) fn set_dropping(self, dropping: bool) {
         self.header().dropping.set(dropping);
     }
+
+    pub(super) fn has_gained(self) -> bool {
+        self.header().gained.get()
+    }
+
+    pub(super) fn set_gained(self, gained: bool) {
+        self.header().gained.set(gained);
+    }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(gort_loom)))]
 mod tests {
-    use super::*;
+    use std::alloc::{Layout, alloc};
 
-    fn shape(size: usize, align: usize) -> Shape {
-        Shape::of(Layout::from_size_align(size, align).expect("a layout"))
+    use super::*;
+    use crate::object::Promoted;
+    use crate::phase::{TAKEN, is_object};
+
+    /// Their 494 slots are no multiple of eight.
+    type Plain = [u64; 4];
+    type Dropped = (Box<u8>, [u64; 3]);
+
+    /// A block in no space's lists, with colours that a seed decides.
+    fn block(vtable: &'static VTable, colors: &[Color]) -> Block {
+        let layout = Layout::from_size_align(BLOCK, BLOCK).expect("a layout");
+        // SAFETY: it has a size.
+        let memory = NonNull::new(unsafe { alloc(layout) }).expect("there is memory");
+        // SAFETY: as large as a block, and never freed.
+        let block = unsafe { Block::format(memory, Space::of(vtable), vtable.shape) };
+        for slot in 0..block.slots() {
+            block.color(slot).set(colors[slot % colors.len()]);
+        }
+        block
+    }
+
+    fn colors(block: Block) -> Vec<Color> {
+        (0..block.slots())
+            .map(|slot| block.color(slot).get())
+            .collect()
+    }
+
+    fn patterns() -> Vec<Vec<Color>> {
+        let mut random = 7_u64;
+        let mut patterns = vec![vec![1], vec![2], vec![FREE], vec![1, FREE], vec![2, FREE]];
+        for length in 1..40 {
+            let mut next = |kinds: &[Color]| {
+                random = random.wrapping_mul(6_364_136_223_846_793_005) + 1;
+                kinds[(random >> 33) as usize % kinds.len()]
+            };
+            patterns.push((0..length).map(|_| next(&[FREE, 1, 2])).collect());
+            patterns.push(
+                (0..length)
+                    .map(|_| next(&[FREE, 1, 2, CONDEMNED, TAKEN]))
+                    .collect(),
+            );
+            // Runs, so that whole words are alike.
+            patterns.push(
+                (0..16 * length)
+                    .map(|i| if i % 16 < 9 { 1 } else { next(&[1, 2]) })
+                    .collect(),
+            );
+        }
+        patterns
     }
 
     #[test]
-    fn slots_lie_behind_their_colours_and_within_the_block() {
-        for align in (0..=12).map(|n| 1 << n) {
-            for size in (0..20_000).step_by(align) {
-                let shape = shape(size, align);
-                let (slots, start) = (shape.slots as usize, shape.start as usize);
-                assert!(shape.slot >= size && start >= HEADER + slots);
-                assert_eq!((shape.slot % align, start % align), (0, 0));
-                assert!(start + slots * shape.slot <= shape.blocks() * BLOCK);
-                assert!(shape.is_large() || shape.blocks() == 1);
-                let offsets = (0..slots).map(|slot| slot * shape.slot);
-                for (slot, offset) in offsets.enumerate() {
-                    let product = offset as u64 * u64::from(shape.magic);
-                    assert_eq!(product >> 32, slot as u64);
+    fn a_sweep_frees_what_is_not_alive() {
+        for vtable in [Promoted::<Plain>::VTABLE, Promoted::<Dropped>::VTABLE] {
+            for (pattern, live) in patterns().iter().flat_map(|p| [(p, 1), (p, 2)]) {
+                let swept = block(vtable, pattern);
+                let before = colors(swept);
+                let count = |color| before.iter().filter(|c| **c == color).count();
+                let freed = if vtable.needs_drop { CONDEMNED } else { FREE };
+                let wanted = Found {
+                    live: count(live),
+                    dead: count(other(live)),
+                    free: count(FREE) + if freed == FREE { count(other(live)) } else { 0 },
+                };
+                assert_eq!(swept.sweep(live), wanted);
+                let after = before.iter().map(|&color| match color {
+                    color if is_object(color) && color != live => freed,
+                    other => other,
+                });
+                assert_eq!(colors(swept), after.collect::<Vec<_>>());
+                let alone = block(vtable, pattern);
+                // SAFETY: nobody else knows it.
+                assert_eq!(unsafe { alone.sweep_alone(live) }, wanted);
+                if wanted.free == alone.slots() {
+                    // SAFETY: the same.
+                    unsafe { alone.clear() };
                 }
+                assert_eq!(colors(alone), colors(swept));
             }
         }
-    }
-
-    #[test]
-    fn the_metadata_is_a_byte_per_object_and_64_per_block() {
-        assert_eq!(shape(16, 8).slots, (16_384 - 64) / 17);
-        assert_eq!(shape(48, 8).slots, (16_384 - 64) / 49);
-        assert_eq!(shape(0, 1).slot, 8);
-        assert_eq!(shape(8_200, 8).blocks(), 1);
-        assert_eq!(shape(1 << 20, 8).blocks(), 65);
     }
 }

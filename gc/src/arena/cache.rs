@@ -190,7 +190,8 @@ impl Entry {
         self.vtable.set(ptr::null());
         let has_free = self.free.take() != 0;
         if let Some(owned) = self.block.take() {
-            owned.space.give_back(owned.block, has_free);
+            let leaves_some = has_free || owned.next < owned.block.slots();
+            owned.space.give_back(owned.block, leaves_some);
         }
     }
 }

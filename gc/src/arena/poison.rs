@@ -10,6 +10,9 @@ use crate::seeded::is_broken;
 
 const PATTERN: u8 = 0xDD;
 
+/// Whether anything is done.
+pub(super) const IS_ON: bool = cfg!(any(debug_assertions, gort_asan));
+
 /// Forbids to touch some bytes.
 ///
 /// # Safety
