@@ -80,12 +80,12 @@ pub(crate) fn return_memory(keep: usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::Space;
-    use crate::local::lock;
+    use super::{Cache, Space};
+    use crate::local::{BATCH, Local, lock};
     use crate::object::Promoted;
     use crate::seeded::with_bug;
     use crate::simulator::ALONE;
-    use crate::{pin, with};
+    use crate::{pacer, pin, with};
 
     #[test]
     fn threads_that_come_and_go_leave_their_blocks_to_others() {
@@ -123,6 +123,46 @@ mod tests {
         // 160 types, and 64 entries.
         for round in 0..10 {
             turns!(round, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19);
+        }
+    }
+
+    #[test]
+    fn types_that_share_entries_of_the_cache_lose_no_slots() {
+        const OBJECTS: usize = 50;
+        type Alloc = fn();
+        fn alloc<const N: usize>() {
+            with(|g| assert_eq!(*g.alloc([7_u8; N]), [7; N]));
+        }
+        macro_rules! types {
+            ($($n:literal)*) => {[$(
+                (Promoted::<[u8; { 901 + $n }]>::VTABLE, alloc::<{ 901 + $n }> as Alloc),
+                (Promoted::<[u8; { 931 + $n }]>::VTABLE, alloc::<{ 931 + $n }> as Alloc),
+                (Promoted::<[u8; { 961 + $n }]>::VTABLE, alloc::<{ 961 + $n }> as Alloc),
+            )*]};
+        }
+        let _alone = lock(&ALONE);
+        // 90 types, and 64 entries.
+        let types =
+            types!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29);
+        let local = Local::current().expect("this is no child");
+        for (i, (one, alloc_one)) in types.iter().enumerate() {
+            for (other, alloc_other) in &types[i + 1..] {
+                if Cache::index(one).abs_diff(Cache::index(other)) > 1 {
+                    continue;
+                }
+                let before = pacer::allocated();
+                for object in 0..OBJECTS {
+                    alloc_one();
+                    alloc_other();
+                    // What was at hand and is given back is not counted.
+                    if object % 10 == 0 {
+                        local.flush();
+                    }
+                }
+                let objects = OBJECTS * (one.shape.slot + other.shape.slot);
+                let at_hand = one.shape.slots as usize * one.shape.slot * 2 + 2 * BATCH;
+                assert!(pacer::allocated() <= before + objects + at_hand);
+            }
         }
     }
 

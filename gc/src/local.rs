@@ -65,8 +65,8 @@ pub(crate) struct Local {
     pub(crate) root_block: Cell<Option<&'static Block>>,
     /// Naps that the owner owes.
     naps: Cell<usize>,
-    /// Bytes allocated that the pacer does not know of.
-    unreported: Cell<usize>,
+    /// Bytes allocated that the pacer does not know of; less than none if it has been told of some that were given back.
+    unreported: Cell<isize>,
     in_use: AtomicBool,
     /// The name of the owner.
     name: Mutex<Option<String>>,
@@ -306,9 +306,9 @@ impl Local {
         if vtable.shape.is_large() {
             return self.place_large(vtable, vtable.shape);
         }
-        let slots = self.cache.refill(vtable)?;
-        self.count_allocation(slots * vtable.shape.slot);
-        Ok(self.cache.take(vtable).expect("it has been refilled"))
+        let place = self.cache.take_slow(vtable)?;
+        self.count(self.cache.count());
+        Ok(place)
     }
 
     /// Takes blocks for a large object of a type, whose shape may be another for each.
@@ -327,6 +327,8 @@ impl Local {
         // In a child, locks may be held by threads that it does not have.
         if !fork::is_child() {
             self.cache.flush();
+            let unreported = self.unreported.get() + self.cache.count();
+            self.unreported.set(unreported);
         }
     }
 
@@ -340,13 +342,17 @@ impl Local {
 
     /// Counts what is allocated.
     pub(crate) fn count_allocation(&self, bytes: usize) {
-        let unreported = self.unreported.get() + bytes;
-        if unreported < BATCH {
+        self.count(bytes.cast_signed());
+    }
+
+    fn count(&self, bytes: isize) {
+        let unreported = self.unreported.get().saturating_add(bytes);
+        if unreported < BATCH.cast_signed() {
             self.unreported.set(unreported);
             return;
         }
         self.unreported.set(0);
-        self.owe(pacer::count(unreported));
+        self.owe(pacer::count(unreported.cast_unsigned()));
     }
 
     /// Lets the owner take so many naps, one in each of the next outermost pins, whatever it has owed before.
