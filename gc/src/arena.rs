@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`range`] | the addresses: one reserved range, committed in chunks of 4 MiB |
 //! | [`pool`] | which blocks of it are free, and which of those hold memory |
+//! | [`ahead`] | a thread that gets memory for them before it is needed |
 //! | [`block`] | 16 KiB of objects of one type: a header, a byte per object, the objects |
 //! | [`shape`] | how many slots it has, and where |
 //! | [`eight`] | how colours are looked at and counted, eight at a time |
@@ -15,6 +16,7 @@
 //! Rejected: an allocation by malloc for each object, with a header that links all of them. It cost three words and 88 ns
 //! for each node of a tree, and the sweep had to visit every object.
 
+mod ahead;
 mod block;
 mod cache;
 mod color;

@@ -4,20 +4,42 @@
 //! Blocks are given out from the lowest address on, so what is alive gathers there and the end of a shrinking heap falls
 //! free. A run of blocks, for a large object, may cross from one chunk to the next.
 //!
-//! Rejected: a list of runs, merged when they touch. It is faster for large objects, which are rare, and slower for single
+//! # Memory ahead of its use
+//!
+//! The first touch of a page costs the thread that does it as much as fifty allocations, and one page holds a hundred objects:
+//! these are most of what takes longer than usual. So a heap that is large enough has a thread that touches pages before they
+//! are needed, and many at a time, in [`ahead`](super::ahead). It goes on as long as less than a part of the heap is held free,
+//! and not beyond the goal of the heap, up to which it grows in any case.
+//!
+//! Rejected: large pages. A virtual machine whose host takes back what is free pays five times as much for their first touch,
+//! as was measured. And a list of runs, merged when they touch. It is faster for large objects, which are rare, and slower for single
 //! blocks.
 
 use std::io;
 use std::ptr::NonNull;
 use std::sync::Mutex;
 
-use super::AllocError;
 use super::block::BLOCK;
 use super::range::{CHUNK, Range};
+use super::{AllocError, ahead};
 use crate::local::lock;
+use crate::pacer;
 
 const PER_CHUNK: usize = CHUNK / BLOCK;
 const WORDS: usize = PER_CHUNK / 64;
+
+/// Blocks that get memory at a time: 1 MiB. Thin air.
+const GROUP: usize = u64::BITS as usize;
+
+/// A heap with less than this in use, 16 MiB, gets no memory ahead: all its pages together cost some milliseconds, once. Thin
+/// air.
+const LARGE_HEAP: usize = (16 << 20) / BLOCK;
+
+/// One in so many of the blocks in use is held ahead, up to [`MOST_AHEAD`]. Thin air.
+const AHEAD: usize = 8;
+
+/// At most 16 MiB are held ahead: what a thread takes that writes nothing but large objects while another is woken. Thin air.
+const MOST_AHEAD: usize = (16 << 20) / BLOCK;
 
 static POOL: Mutex<Option<Pool>> = Mutex::new(None);
 
@@ -33,6 +55,10 @@ struct Pool {
     first: usize,
     /// How many blocks are free and dirty.
     held: usize,
+    /// How many are free.
+    available: usize,
+    /// Whether memory ahead has been asked for.
+    is_asked: bool,
 }
 
 /// Takes adjacent blocks. Their contents are undefined.
@@ -41,8 +67,35 @@ pub(super) fn take(blocks: usize) -> Result<NonNull<u8>, AllocError> {
     if pool.is_none() {
         *pool = Some(Pool::new(Range::reserve()?));
     }
-    let pool = pool.as_mut().expect("it has just been made");
-    Ok(pool.take(blocks)?)
+    let taken = pool.as_mut().expect("it has just been made");
+    let (start, asks) = (taken.take(blocks)?, taken.asks_for_memory());
+    drop(pool);
+    if asks {
+        ahead::wake();
+    }
+    Ok(start)
+}
+
+/// Gets memory for free blocks, until there is enough. Returns false if the system does not do that.
+pub(super) fn populate() -> bool {
+    loop {
+        let mut guard = lock(&POOL);
+        let Some(pool) = &mut *guard else { return true };
+        let Some(group) = pool.take_clean_group(goal()) else {
+            return true;
+        };
+        let place = pool.place(group);
+        // The blocks are ours: nobody waits for the system.
+        drop(guard);
+        // SAFETY: in a committed chunk, at a multiple of its size.
+        let populated = unsafe { Range::populate(place, GROUP * BLOCK) };
+        if let Some(pool) = &mut *lock(&POOL) {
+            pool.give_back_group(group, populated);
+        }
+        if !populated {
+            return false;
+        }
+    }
 }
 
 /// Gives blocks back.
@@ -76,6 +129,11 @@ pub(super) fn discard(keep: usize) {
     }
 }
 
+/// How many bytes the heap is to grow to.
+fn goal() -> usize {
+    pacer::goal().saturating_sub(pacer::external())
+}
+
 impl Pool {
     fn new(range: Range) -> Self {
         let (free, dirty) = (Vec::new(), Vec::new());
@@ -85,6 +143,8 @@ impl Pool {
             dirty,
             first: 0,
             held: 0,
+            available: 0,
+            is_asked: false,
         }
     }
 
@@ -103,7 +163,56 @@ impl Pool {
             self.held -= usize::from(self.dirty[block / 64] & bit != 0);
             self.dirty[block / 64] |= bit;
         }
+        self.available -= blocks;
         Ok(self.place(start))
+    }
+
+    fn used(&self) -> usize {
+        self.free.len() * 64 - self.available
+    }
+
+    /// Tells whether more blocks should hold memory than do, if so many bytes may be held and used.
+    fn wants_memory(&self, goal: usize) -> bool {
+        let used = self.used();
+        used >= LARGE_HEAP
+            && self.held < (used / AHEAD).min(MOST_AHEAD)
+            && (used + self.held + GROUP) * BLOCK <= goal
+    }
+
+    /// Tells whether the caller should see to it that somebody calls [`populate`]. It says so once.
+    fn asks_for_memory(&mut self) -> bool {
+        let asks = !self.is_asked && self.wants_memory(goal());
+        self.is_asked |= asks;
+        asks
+    }
+
+    /// Takes a group of free blocks none of which holds memory, unless there is enough of that.
+    fn take_clean_group(&mut self, goal: usize) -> Option<usize> {
+        if !self.wants_memory(goal) {
+            self.is_asked = false;
+            return None;
+        }
+        let is_clean = |(free, dirty): (&u64, &u64)| *free == u64::MAX && *dirty == 0;
+        let word = match self.free.iter().zip(&self.dirty).position(is_clean) {
+            Some(word) => word,
+            None => {
+                let end = self.free.len();
+                // It stays asked for if there is no more: nobody need try again.
+                self.commit(1).ok()?;
+                end
+            }
+        };
+        self.free[word] = 0;
+        self.available -= GROUP;
+        Some(word * 64)
+    }
+
+    /// Gives a group back from [`take_clean_group`](Self::take_clean_group).
+    fn give_back_group(&mut self, group: usize, is_populated: bool) {
+        if is_populated {
+            self.dirty[group / 64] = u64::MAX;
+        }
+        self.give_back(self.place(group), GROUP);
     }
 
     fn find_one(&mut self) -> Option<usize> {
@@ -141,12 +250,17 @@ impl Pool {
             Some(word) => (word + 1) * 64 - self.free[word].leading_ones() as usize,
             None => 0,
         };
-        let chunks = (blocks - (end - start)).div_ceil(PER_CHUNK);
+        self.commit((blocks - (end - start)).div_ceil(PER_CHUNK))?;
+        Ok(start)
+    }
+
+    fn commit(&mut self, chunks: usize) -> io::Result<()> {
         self.range.commit(chunks)?;
         let words = self.free.len() + chunks * WORDS;
         self.free.resize(words, u64::MAX);
         self.dirty.resize(words, 0);
-        Ok(start)
+        self.available += chunks * PER_CHUNK;
+        Ok(())
     }
 
     fn give_back(&mut self, start: NonNull<u8>, blocks: usize) {
@@ -157,6 +271,7 @@ impl Pool {
             self.held += usize::from(self.dirty[block / 64] & bit != 0);
         }
         self.first = self.first.min(start / 64);
+        self.available += blocks;
     }
 
     /// Takes the last run of blocks in a word that are free and dirty and before the given one, if more than `keep` are so.
@@ -180,22 +295,13 @@ impl Pool {
         self.free[word] &= !mask;
         self.dirty[word] &= !mask;
         self.held -= run as usize;
+        self.available -= run as usize;
         Some((word * 64 + (end - run) as usize, run as usize))
     }
 
     fn place(&self, block: usize) -> NonNull<u8> {
         // SAFETY: a committed block is in the range.
         unsafe { self.range.start().add(block * BLOCK) }
-    }
-}
-
-#[cfg(test)]
-impl Pool {
-    fn used(&self) -> usize {
-        self.free
-            .iter()
-            .map(|word| word.count_zeros() as usize)
-            .sum()
     }
 }
 
@@ -235,6 +341,37 @@ mod tests {
             }
             assert_eq!(pool.used(), taken.iter().map(|t| t.1).sum::<usize>());
         }
+    }
+
+    #[test]
+    fn a_large_heap_gets_memory_ahead_up_to_its_goal() {
+        let mut pool = pool(8);
+        let small = pool.take(LARGE_HEAP - 1).expect("there is room");
+        assert_eq!(pool.take_clean_group(usize::MAX), None);
+        let block = pool.take(1).expect("there is room");
+        assert!(pool.wants_memory(usize::MAX));
+        // The first one is refused, as if the system could not.
+        let group = pool.take_clean_group(usize::MAX).expect("there is room");
+        pool.give_back_group(group, false);
+        assert_eq!((pool.used(), pool.held), (LARGE_HEAP, 0));
+        while let Some(group) = pool.take_clean_group(usize::MAX) {
+            let (start, end) = (pool.place(group), pool.place(group + GROUP));
+            assert!(start.addr().get().is_multiple_of(GROUP * BLOCK));
+            assert!(block < start && small < start && start < end);
+            // SAFETY: taken.
+            unsafe { Range::populate(start, GROUP * BLOCK) };
+            pool.give_back_group(group, true);
+        }
+        assert_eq!(pool.used(), LARGE_HEAP);
+        assert_eq!(pool.held, (LARGE_HEAP / AHEAD).next_multiple_of(GROUP));
+        // Blocks that hold memory are the first to be taken, and nothing is done beyond the goal.
+        pool.take(GROUP).expect("there is room");
+        assert_eq!(
+            pool.held,
+            (LARGE_HEAP / AHEAD).next_multiple_of(GROUP) - GROUP
+        );
+        let bytes = (pool.used() + pool.held + GROUP) * BLOCK;
+        assert!(pool.wants_memory(bytes) && !pool.wants_memory(bytes - 1));
     }
 
     #[test]

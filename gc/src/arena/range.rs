@@ -88,6 +88,16 @@ impl Range {
         Ok(())
     }
 
+    /// Has the system give memory for some bytes now, and tells whether it did. Their contents are what they were, or zero.
+    ///
+    /// # Safety
+    ///
+    /// The bytes are in committed chunks of a range, and begin and end at a block.
+    pub(crate) unsafe fn populate(start: NonNull<u8>, bytes: usize) -> bool {
+        // SAFETY: the caller vouches for it.
+        unsafe { system::populate(start, bytes) }
+    }
+
     /// Returns memory to the system. It stays usable, and is zero or what it was.
     ///
     /// # Safety
@@ -135,6 +145,18 @@ mod system {
     }
 
     #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(super) unsafe fn populate(start: NonNull<u8>, bytes: usize) -> bool {
+        use rustix::mm::{Advice, madvise};
+        // SAFETY: it changes nothing that is in memory.
+        unsafe { madvise(start.as_ptr().cast(), bytes, Advice::LinuxPopulateWrite) }.is_ok()
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub(super) unsafe fn populate(_: NonNull<u8>, _: usize) -> bool {
+        false
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(super) unsafe fn discard(start: NonNull<u8>, bytes: usize) {
         use rustix::mm::{Advice, madvise};
         // A refusal costs memory: the pages may be locked. So the result means nothing to us.
@@ -168,6 +190,10 @@ mod system {
 
     pub(super) unsafe fn commit(_: NonNull<u8>, _: usize) -> io::Result<()> {
         Ok(())
+    }
+
+    pub(super) unsafe fn populate(_: NonNull<u8>, _: usize) -> bool {
+        false
     }
 
     pub(super) unsafe fn discard(_: NonNull<u8>, _: usize) {}
