@@ -26,7 +26,9 @@
 //!
 //! In the state `Sweeping` nobody changes a colour but who sweeps: there is no owner and no dropper, what is alive has been
 //! marked, and a slot is TAKEN only in blocks of slices. So colours are read as words, eight at a time. Others may look at
-//! the colour of an object that is alive, as a byte: such a word is not written.
+//! the colour of an object that is alive, as a byte; and one who shades, and has looked before the collector marked, may mark it
+//! once more, with the colour that it has. So a word with the colour of such an object is not written, and read by volatile
+//! reads, whose result such a store does not change.
 
 use std::cell::Cell;
 use std::ptr::NonNull;
@@ -291,8 +293,8 @@ impl Block {
     #[inline]
     unsafe fn word(self, first: usize) -> Eight {
         let word = self.color_ptr(first).cast::<u64>();
-        // SAFETY: the caller vouches for it; words of colours are aligned, and complete.
-        Eight::of_memory(unsafe { word.read() })
+        // SAFETY: the caller vouches for it; words of colours are aligned, and complete. Volatile: see the head of the file.
+        Eight::of_memory(unsafe { word.read_volatile() })
     }
 
     /// Frees or condemns dead slots.
