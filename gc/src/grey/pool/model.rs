@@ -185,6 +185,24 @@ fn nothing_is_swept_that_a_helper_looks_at() {
     });
 }
 
+/// loom reports it if the worker sleeps for ever.
+#[test]
+fn a_worker_that_sleeps_is_woken_when_there_is_something() {
+    model(|| {
+        let world = World::new();
+        let worker = thread::spawn({
+            let world = world.clone();
+            move || drop(world.pool.enter_when_filled())
+        });
+        let mut work = Work::new();
+        work.grey
+            .extend([pointer(&world.left), pointer(&world.right)]);
+        world.pool.share(&mut work);
+        worker.join().unwrap();
+        assert_eq!(world.pool.take_back(&mut work), Left::Taken);
+    });
+}
+
 #[test]
 #[should_panic(expected = "an object is lost")]
 fn helpers_must_be_counted() {
