@@ -9,6 +9,7 @@
 //! | `queues.rs` | the global queue, and rings |
 //! | `seat.rs` | what a `run()` future holds: a ring, and numbers that only it writes |
 //! | `sleepers.rs` | who sleeps, and who wakes whom |
+//! | `watch.rs` | the short wait before a sleep |
 //! | `pending.rs` | the wakers of tasks that wait, for the end |
 //! | `visitors.rs` | why the state is not freed under a thread that wakes a task |
 //! | `run.rs`, `body.rs`, `home.rs` | the futures of drivers, and of tasks; what a task knows of its executor |
@@ -42,6 +43,7 @@ mod seat;
 mod sleepers;
 mod state;
 mod visitors;
+mod watch;
 
 /// An executor that any number of threads drive, and whose tasks may borrow what outlives it.
 ///

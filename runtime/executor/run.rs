@@ -9,8 +9,9 @@ use pin_project_lite::pin_project;
 
 use super::sleepers::{Place, Sleepers};
 
-/// How many tasks a poll of `run()` runs before it lets its caller do something else. Borrowed from async-executor.
-const TURN: usize = 200;
+/// How many tasks a poll of `run()` runs before it lets its caller do something else. Borrowed from async-executor. In models one, so that its
+/// thread may do no more after any.
+const TURN: usize = if cfg!(all(test, gort_loom)) { 1 } else { 200 };
 
 /// What the futures take tasks from.
 pub(super) trait Source {
@@ -28,12 +29,17 @@ pub(super) trait Source {
     /// The caller keeps the guard on its stack.
     fn sit(seat: &Self::Seat) -> Self::Seated<'_>;
 
-    /// Finds a task for the holder of a seat: in its own queue, or in any other.
+    /// Finds a task for the holder of a seat: in its own queue, or in another that will not be empty then.
     fn take(&self, seat: &Self::Seat) -> Option<Runnable>;
 
     /// Waits for a task for a moment before the holder of a seat goes to sleep, if that has been worth it lately.
-    fn linger(&self, _seat: &Self::Seat) -> Option<Runnable> {
+    fn watch(&self, _seat: &Self::Seat) -> Option<Runnable> {
         None
+    }
+
+    /// Finds a task for the holder of a seat wherever there is one: the last look before the sleep.
+    fn take_last(&self, seat: &Self::Seat) -> Option<Runnable> {
+        self.take(seat)
     }
 
     /// Finds a task in any queue.
@@ -142,13 +148,10 @@ impl<S: Source, F: Future> Future for Run<'_, S, F> {
             return Poll::Ready(output);
         }
         for _ in 0..TURN {
-            let mut lingered = false;
-            let look = |source: &S| {
-                let linger = || match std::mem::replace(&mut lingered, true) {
-                    true => None,
-                    false => source.linger(seat),
-                };
-                source.take(seat).or_else(linger)
+            let mut last = false;
+            let look = |source: &S| match std::mem::replace(&mut last, true) {
+                false => source.take(seat).or_else(|| source.watch(seat)),
+                true => source.take_last(seat),
             };
             match this.sleep.poll_take(cx, look) {
                 Poll::Ready(runnable) => {

@@ -24,7 +24,7 @@
 
 use std::cell::{Cell, UnsafeCell};
 use std::ptr;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use async_task::Runnable;
 use gort_primitives::atomic::{AtomicBool, Ordering};
@@ -48,8 +48,8 @@ pub(super) struct Seat {
     next: *const Seat,
     held: AtomicBool,
     ring: Ring,
-    /// Counts the turns, for fairness.
-    turns: Cell<u32>,
+    /// Counts the turns. Written by the holder.
+    turns: AtomicU32,
     desk: UnsafeCell<Desk>,
     patience: Patience,
     pub(super) tally: Tally,
@@ -111,7 +111,7 @@ impl Seat {
             next: ptr::null(),
             held: AtomicBool::new(true),
             ring: Ring::new(),
-            turns: Cell::new(0),
+            turns: AtomicU32::new(0),
             desk: UnsafeCell::default(),
             patience: Patience::default(),
             tally: Tally::default(),
@@ -175,16 +175,22 @@ impl Seat {
         global.take_batch(&self.ring, most)
     }
 
-    /// Counts a turn, and returns whether it is the last of `n`.
+    /// Counts a turn, and returns whether it is the last of so many.
     ///
     /// # Safety
     ///
     /// The caller holds the seat.
     #[inline]
     pub(super) unsafe fn every(&self, n: u32) -> bool {
-        let turns = self.turns.get() + 1;
-        self.turns.set(turns % n);
-        turns == n
+        // Relaxed: others only see that it moves.
+        let turns = self.turns.load(Ordering::Relaxed).wrapping_add(1);
+        self.turns.store(turns, Ordering::Relaxed);
+        turns.is_multiple_of(n)
+    }
+
+    /// How many turns there were, modulo 2^32.
+    pub(super) fn turns(&self) -> u32 {
+        self.turns.load(Ordering::Relaxed)
     }
 
     /// The free entries of this seat.

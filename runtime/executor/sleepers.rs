@@ -11,6 +11,17 @@
 //! If the push's fence is first, the sleeper finds the task at 3. If the sleeper's is first, the pusher sees it at 3 and wakes
 //! it or another. A task that moves from one queue to another is pushed again, with all three steps.
 //!
+//! A future that watches the queues before it goes to sleep is not in the list, and spares all pushers the third step:
+//!
+//! | a thread that pushes a task | the future that watches |
+//! |---|---|
+//! | 1. pushes it into any queue | 1. says that it watches no more |
+//! | 2. fence (SeqCst) | 2. fence (SeqCst) |
+//! | 3. sees that somebody watches, and leaves it to that one | 3. looks at every queue, if only to wake another |
+//!
+//! If the push's fence is first, the watcher finds the task at 3. If the watcher's is first, the pusher sees at 3 that nobody watches. A
+//! future watches within one poll only, so one that is never polled again keeps nothing back.
+//!
 //! A wake-up that was used up must not be lost: who finds its place in the list taken, because it was woken, wakes the next
 //! sleeper if there is more to do, or if it is dropped.
 //!
@@ -20,7 +31,7 @@
 
 use std::task::Waker;
 
-use gort_primitives::atomic::{AtomicUsize, Ordering, fence};
+use gort_primitives::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use gort_primitives::seeded::bug;
 use gort_primitives::sync::{Mutex, MutexGuard};
 
@@ -32,6 +43,8 @@ mod model;
 pub(super) struct Sleepers {
     /// The length of the list. Written under its lock.
     waiting: AtomicUsize,
+    /// Whether a future that is awake watches all queues.
+    watched: AtomicBool,
     list: Mutex<List>,
 }
 
@@ -49,6 +62,7 @@ impl Sleepers {
     pub(super) fn new() -> Self {
         Self {
             waiting: AtomicUsize::new(0),
+            watched: AtomicBool::new(false),
             list: Mutex::new(List {
                 last_key: 0,
                 sleepers: Vec::new(),
@@ -86,7 +100,26 @@ impl Sleepers {
             // SeqCst: step 2 of the left column; pairs with the fence in `announce`.
             fence(Ordering::SeqCst);
         }
+        // Relaxed: the fences of the module's second table order it against the queues.
+        if self.watched.load(Ordering::Relaxed) {
+            return None;
+        }
         self.take_one_unfenced()
+    }
+
+    /// Lets the caller be the one who watches, if nobody does. It looks at every queue after [`end_watch`](Self::end_watch).
+    #[must_use]
+    pub(super) fn begin_watch(&self) -> bool {
+        // Relaxed: who does not see it yet wakes somebody in vain.
+        !self.watched.load(Ordering::Relaxed) && !self.watched.swap(true, Ordering::Relaxed)
+    }
+
+    /// Ends the caller's watch.
+    pub(super) fn end_watch(&self) {
+        // Relaxed: the fence orders it.
+        self.watched.store(false, Ordering::Relaxed);
+        // SeqCst: step 2 of the watcher's column; pairs with the fence in `take_one`.
+        fence(Ordering::SeqCst);
     }
 
     /// As [`take_one`](Self::take_one), for a task that was pushed by the only thread whose sleepers look at that queue.

@@ -19,7 +19,6 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 use async_task::{Runnable, Task};
 use crossbeam_utils::CachePadded;
 use gort_primitives::atomic::{AtomicPtr, Ordering};
-use gort_primitives::hint;
 use gort_primitives::seeded::bug;
 
 use super::body::{Body, Unlisted};
@@ -30,6 +29,7 @@ use super::run::Source;
 use super::seat::{self, Seat, Seated, bump};
 use super::sleepers::Sleepers;
 use super::visitors::Visitors;
+use super::watch;
 
 #[cfg(all(test, gort_loom))]
 mod model;
@@ -39,10 +39,7 @@ const FAIR: u32 = if SMALL { 2 } else { 61 };
 /// How many tasks then move from the global queue to the ring, at most. Thin air.
 const BATCH: usize = 16;
 /// How many move when the ring is empty, at most. As for theft.
-const DRY_BATCH: usize = 128;
-/// Looks at the global queue before a sleep, each after a pause twice as long: 255 pauses in all, some 6 us at the 25 ns that one
-/// takes on the x86 where it was measured. To be put to sleep and woken costs more.
-const LOOKS: u32 = if SMALL { 1 } else { 8 };
+pub(super) const DRY_BATCH: usize = 128;
 /// Models get by with few of everything.
 const SMALL: bool = cfg!(all(test, gort_loom));
 
@@ -209,7 +206,7 @@ impl State {
     ///
     /// The caller holds the seat.
     #[inline]
-    unsafe fn take_batch(&self, seat: &Seat, most: usize) -> Option<Runnable> {
+    pub(super) unsafe fn take_batch(&self, seat: &Seat, most: usize) -> Option<Runnable> {
         // The check saves the fence of a search that finds nothing.
         if self.inject.is_empty() {
             return None;
@@ -221,35 +218,47 @@ impl State {
         first
     }
 
-    /// Waits for the global queue for a moment.
-    ///
-    /// # Safety
-    ///
-    /// The caller holds the seat, whose ring is empty.
-    #[cold]
-    unsafe fn wait_for_global(&self, seat: &Seat) -> Option<Runnable> {
-        (0..LOOKS).find_map(|look| {
-            // Not in models: a pause gives all others their turn, and hides what happens if they do not get it.
-            for _ in 0..if SMALL { 0 } else { 1 << look } {
-                hint::spin_loop();
-            }
-            // SAFETY: the contract.
-            unsafe { self.take_batch(seat, DRY_BATCH) }
-        })
+    /// The seats but one, beginning behind that.
+    pub(super) fn others<'s>(&'s self, but: &'s Seat) -> impl Iterator<Item = &'s Seat> {
+        let behind = self.seats().skip_while(|seat| !ptr::eq(*seat, but)).skip(1);
+        behind.chain(self.seats().take_while(|seat| !ptr::eq(*seat, but)))
     }
 
-    /// Steals half of another ring, beginning behind the thief's own.
+    /// Takes a task wherever there is one.
     ///
     /// # Safety
     ///
     /// The caller holds the seat.
-    unsafe fn steal(&self, to: &Seat) -> Option<Runnable> {
-        let behind = self.seats().skip_while(|seat| !ptr::eq(*seat, to)).skip(1);
-        let before = self.seats().take_while(|seat| !ptr::eq(*seat, to));
-        // SAFETY: the caller holds the seat.
-        let stolen = behind
-            .chain(before)
-            .find_map(|from| unsafe { from.steal_half(to) });
+    #[cold]
+    pub(super) unsafe fn take_whatever(&self, seat: &Seat) -> Option<Runnable> {
+        // SAFETY: the contract, here and below.
+        unsafe { seat.pop() }
+            // SAFETY: as above.
+            .or_else(|| unsafe { self.take_batch(seat, DRY_BATCH) })
+            // SAFETY: as above.
+            .or_else(|| unsafe { self.steal(seat, 1) })
+    }
+
+    /// Steals half of another ring, if it has so many tasks.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the seat.
+    unsafe fn steal(&self, to: &Seat, least: usize) -> Option<Runnable> {
+        self.others(to)
+            .filter(|from| from.len() >= least)
+            // SAFETY: the caller holds the seat.
+            .find_map(|from| unsafe { self.steal_from(from, to) })
+    }
+
+    /// Steals half of a ring.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the seat it goes to.
+    pub(super) unsafe fn steal_from(&self, from: &Seat, to: &Seat) -> Option<Runnable> {
+        // SAFETY: the caller holds the seat; `wake_for_rest` follows.
+        let stolen = unsafe { from.steal_half(to) };
         // SAFETY: as above.
         unsafe { self.wake_for_rest(to) };
         stolen
@@ -340,20 +349,17 @@ impl Source for State {
             // SAFETY: as above.
             .or_else(|| unsafe { self.take_batch(seat, DRY_BATCH) })
             // SAFETY: as above.
-            .or_else(|| unsafe { self.steal(seat) })
+            .or_else(|| unsafe { self.steal(seat, 2) })
     }
 
-    fn linger(&self, claim: &Claim) -> Option<Runnable> {
-        let seat = claim.seat();
+    fn watch(&self, claim: &Claim) -> Option<Runnable> {
         // SAFETY: the claim holds the seat.
-        let patience = unsafe { seat.patience() };
-        if !patience.try_now() {
-            return None;
-        }
+        unsafe { watch::watch(self, claim.seat()) }
+    }
+
+    fn take_last(&self, claim: &Claim) -> Option<Runnable> {
         // SAFETY: the claim holds the seat.
-        let found = unsafe { self.wait_for_global(seat) };
-        patience.learn(found.is_some());
-        found
+        unsafe { self.take_whatever(claim.seat()) }
     }
 
     fn take_any(&self) -> Option<Runnable> {

@@ -6,10 +6,10 @@
 use std::future::{Pending, pending};
 use std::pin::Pin;
 use std::sync::Arc as StdArc;
+use std::sync::atomic::AtomicBool as Flag;
 use std::task::{Context, Poll, Wake, Waker};
 
 use gort_primitives::atomic::AtomicBool;
-use gort_primitives::model;
 use gort_primitives::seeded::with_bug;
 use gort_primitives::sync::Arc;
 use gort_primitives::thread;
@@ -17,8 +17,16 @@ use gort_primitives::thread;
 use super::*;
 use crate::executor::run::Run;
 
-/// An executor.
-struct World(NonNull<State>);
+/// As loom's, with at most two preemptions: whole futures make many steps.
+fn model(f: impl Fn() + Send + Sync + 'static) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(2);
+    model.check(f);
+}
+
+/// An executor, and whether a task of it ran.
+// Not loom's: it tells the model what happened, and orders nothing.
+struct World(NonNull<State>, StdArc<Flag>);
 
 // SAFETY: a state is shared between threads.
 unsafe impl Send for World {}
@@ -27,7 +35,7 @@ unsafe impl Sync for World {}
 
 impl World {
     fn new() -> Arc<Self> {
-        Arc::new(Self(State::new()))
+        Arc::new(Self(State::new(), StdArc::default()))
     }
 
     fn state(&self) -> &'static State {
@@ -37,9 +45,15 @@ impl World {
 
     fn spawn(&self, tasks: usize) {
         for _ in 0..tasks {
+            let ran = self.1.clone();
+            let task = async move { ran.store(true, Ordering::SeqCst) };
             // SAFETY: the future is Send and borrows nothing.
-            unsafe { self.state().spawn_unlisted(async {}) }.detach();
+            unsafe { self.state().spawn_unlisted(task) }.detach();
         }
+    }
+
+    fn ran(&self) -> bool {
+        self.1.load(Ordering::SeqCst)
     }
 
     /// Takes one task, as a `run()` whose task then blocks its thread. Returns its claim.
@@ -91,12 +105,21 @@ impl Driver {
         }
     }
 
-    fn drive(&mut self) {
+    fn poll(&mut self) {
         let waker = Waker::from(self.woken.clone());
+        let poll = self.run.as_mut().poll(&mut Context::from_waker(&waker));
+        assert_eq!(poll, Poll::Pending);
+    }
+
+    fn drive(&mut self) {
+        self.drive_until(|| false);
+    }
+
+    /// Stops when `blocked` says so after a poll, which runs one task at most.
+    fn drive_until(&mut self, blocked: impl Fn() -> bool) {
         // AcqRel: as the state of a parker.
-        while self.woken.0.swap(false, Ordering::AcqRel) {
-            let poll = self.run.as_mut().poll(&mut Context::from_waker(&waker));
-            assert_eq!(poll, Poll::Pending);
+        while !blocked() && self.woken.0.swap(false, Ordering::AcqRel) {
+            self.poll();
         }
     }
 }
@@ -178,6 +201,64 @@ fn model_who_goes_to_sleep_must_look_once_more() {
 #[should_panic(expected = "asleep beside a task")]
 fn model_a_push_comes_before_the_look_for_sleepers() {
     with_bug("no fence before the look for sleepers", || push(1));
+}
+
+/// One watches and takes one task, which then blocks its thread; another sleeps.
+fn leave_a_watch() {
+    model(|| {
+        let world = World::new();
+        let mut asleep = Driver::new(&world);
+        asleep.drive();
+        let thread = thread::spawn({
+            let world = world.clone();
+            move || world.spawn(2)
+        });
+        let mut watcher = Driver::new(&world);
+        watcher.drive_until(|| world.ran());
+        thread.join().expect("no panic");
+        watcher.drive_until(|| world.ran());
+        asleep.drive();
+        assert!(!world.state().has_work(), "asleep beside a task");
+    });
+}
+
+#[test]
+fn model_what_came_during_a_watch_is_found() {
+    leave_a_watch();
+}
+
+#[test]
+#[should_panic(expected = "asleep beside a task")]
+fn model_who_watched_must_wake_for_the_rest() {
+    with_bug("no wake-up after a watch", leave_a_watch);
+}
+
+/// One that sleeps is polled for another reason, and watches while it is among the sleepers.
+fn watch_from_the_list() {
+    model(|| {
+        let world = World::new();
+        let mut driver = Driver::new(&world);
+        driver.drive();
+        let thread = thread::spawn({
+            let world = world.clone();
+            move || world.spawn(1)
+        });
+        driver.poll();
+        thread.join().expect("no panic");
+        driver.drive();
+        assert!(!world.state().has_work(), "asleep beside a task");
+    });
+}
+
+#[test]
+fn model_a_sleeper_that_watches_misses_nothing() {
+    watch_from_the_list();
+}
+
+#[test]
+#[should_panic(expected = "asleep beside a task")]
+fn model_who_watched_must_look_once_more() {
+    with_bug("no look after a watch", watch_from_the_list);
 }
 
 #[test]
