@@ -10,6 +10,10 @@
 //! | a runtime that adopted | sleeps until it is disowned |
 //! | a [`DriverIntent`] | looks in at 1 ms, then ever more rarely up to 10 ms; polls without waiting if nobody did since its last look |
 //! | none of these | looks in after 1 ms; if nobody drives, takes the baton and waits in the kernel |
+//! | nobody who waits | looks in at 1 ms, until there was an event that somebody waits for |
+//!
+//! Reads and writes that never block make events too, and a thread in the kernel would be woken for each: twice the time of the
+//! call. Some [`IN_VAIN`] in a row, and the backstop lets them gather.
 //!
 //! An intent says: this thread drives whenever it parks. It may also compute for a second between two parks, and the sockets of
 //! other threads must not wait for that: hence the rare look, and not none. It costs 100 wake-ups a second at most, and only
@@ -57,6 +61,9 @@ const FREE: Duration = Duration::from_millis(1);
 const RARELY: Duration = Duration::from_millis(10);
 /// How often a new intent yields for the backstop to leave. Thin air; one is enough if a CPU is free.
 const YIELDS: usize = 100;
+/// How many waits in a row may end with events that nobody waits for before the backstop only looks in. Thin air: a client that
+/// waits for answers has one or two between them.
+const IN_VAIN: u32 = 16;
 
 /// The state of the backstop of one reactor.
 #[derive(Debug)]
@@ -106,10 +113,12 @@ impl Backstop {
         let mut pause = FREE;
         let mut turns = reactor.turns();
         let mut wakers = Vec::new();
+        let mut in_vain = 0;
         loop {
             if self.sleep_if_unneeded(reactor) {
                 pause = FREE;
                 turns = reactor.turns();
+                in_vain = 0;
             }
             thread::sleep(pause);
             let now = reactor.turns();
@@ -117,7 +126,7 @@ impl Backstop {
             turns = now;
             pause = (pause * 2).min(RARELY);
             if untouched {
-                if self.drive(reactor, &mut wakers) {
+                if self.drive(reactor, &mut wakers, &mut in_vain) {
                     pause = FREE;
                 }
                 // Our own turns say nothing about others.
@@ -132,18 +141,23 @@ impl Backstop {
             .sleep_while(|| self.claims.is_adopted() || !self.has_sources(reactor))
     }
 
-    /// Drives until somebody else wants to. Returns whether there was anything to do.
-    fn drive(&self, reactor: &Reactor, wakers: &mut Vec<Waker>) -> bool {
+    /// Drives until somebody else wants to, or too many events `in_vain` have come. Returns whether there was anything to do.
+    fn drive(&self, reactor: &Reactor, wakers: &mut Vec<Waker>, in_vain: &mut u32) -> bool {
         let mut useful = false;
         loop {
             let count = self.drive_once(reactor, wakers);
-            useful |= count.is_some_and(|count| count > 0);
+            let some = count.is_some_and(|count| count > 0);
+            useful |= some;
+            *in_vain = match wakers.is_empty() {
+                true => (*in_vain + u32::from(some)).min(IN_VAIN),
+                false => 0,
+            };
             for waker in wakers.drain(..) {
                 // A waker is foreign code. Its panic must not take everybody's reactor with it; the hook has reported it.
                 let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
             }
             let alone = !self.claims.has_intents() && !self.claims.is_adopted();
-            if count.is_none() || !alone || !self.has_sources(reactor) {
+            if count.is_none() || !alone || !self.has_sources(reactor) || *in_vain == IN_VAIN {
                 return useful;
             }
         }

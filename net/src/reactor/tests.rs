@@ -156,6 +156,26 @@ fn without_a_runtime_the_backstop_drives() {
 }
 
 #[test]
+fn events_that_nobody_waits_for_do_not_hide_others() {
+    for mode in MODES {
+        let reactor = reactor(mode);
+        let (one, two) = UnixStream::pair().unwrap();
+        let two = register(reactor, two);
+        for _ in 0..3 {
+            for _ in 0..100 {
+                (&one).write_all(b"x").unwrap();
+                while two.get_ref().read(&mut [0; 8]).is_err() {}
+            }
+            let mut other = one.try_clone().unwrap();
+            let writer = thread::spawn(move || other.write_all(b"x"));
+            let read = two.read_with(|mut stream| stream.read(&mut [0; 8]));
+            assert_eq!(block_on(read).unwrap(), 1);
+            writer.join().unwrap().unwrap();
+        }
+    }
+}
+
+#[test]
 fn the_backstop_gives_way_to_an_intent_and_comes_back() {
     for mode in MODES {
         let reactor = reactor(mode);
