@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use std::{env, io, process, thread};
+use std::{io, thread};
 
+use child::{in_child, stderr};
 use gort_gc::{Edge, Gc, Static, Trace, collect, hooks, with};
+
+mod child;
 
 /// Far more than anything takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -83,18 +86,12 @@ fn those_who_help_free_everything_once() {
 
 #[test]
 fn an_environment_that_means_nothing_is_an_error() {
-    const CHILD: &str = "GORT_TEST_CHILD";
     let test = "an_environment_that_means_nothing_is_an_error";
-    if env::var_os(CHILD).is_some() {
-        let error = hooks::check_environment().expect_err("it means nothing");
-        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
-        assert!(error.to_string().contains("GORT_MEMLIMIT is \"much\""));
+    if let Some(child) = in_child(test, &[("GORT_MEMLIMIT", "much")]) {
+        assert!(child.status.success(), "{}", stderr(&child));
         return;
     }
-    let child = process::Command::new(env::current_exe().expect("a test is a program"))
-        .args(["--exact", test])
-        .envs([(CHILD, "1"), ("GORT_MEMLIMIT", "much")])
-        .output()
-        .expect("it can be started again");
-    assert!(child.status.success());
+    let error = hooks::check_environment().expect_err("it means nothing");
+    assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("GORT_MEMLIMIT is \"much\""));
 }

@@ -2,44 +2,26 @@
 //!
 //! Tests that need settings from the environment start this program again, with one test in it.
 
-use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{env, thread};
 
+use child::{in_child, stderr};
 use gort_gc::{
     Edge, Gc, Guard, Root, Static, Stats, Trace, Tracer, collect, hooks, set_gc_percent, stats,
     with,
 };
 
+mod child;
+
 /// Far more than anything takes.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Set in a process that was started by a test.
-const CHILD: &str = "GORT_TEST_CHILD";
 
 /// Tests look at what all cycles have in common.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Runs the test with this name in another process, unless this is that process already.
-fn in_child(test: &str, variables: &[(&str, &str)]) -> Option<Output> {
-    if env::var_os(CHILD).is_some() {
-        return None;
-    }
-    let output = Command::new(env::current_exe().expect("a test is a program"))
-        .args(["--exact", test, "--nocapture"])
-        .env(CHILD, "1")
-        .envs(variables.iter().copied())
-        .output();
-    Some(output.expect("it can be started again"))
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// A tree, whose branches can be marked by several at a time.

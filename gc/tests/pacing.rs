@@ -3,46 +3,28 @@
 //! Settings are the process's. Tests that need some from the environment start this program again, with one test in it.
 
 use std::panic::Location;
-use std::process::{Command, Output};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{env, thread};
 
+use child::{in_child, stderr};
 use gort_gc::{
     External, Report, Root, Stats, collect, pin, set_gc_percent, set_memory_limit, set_report_hook,
     stats, with,
 };
+
+mod child;
 
 const MIB: usize = 1 << 20;
 
 /// Far more than anything takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Set in a process that was started by a test.
-const CHILD: &str = "GORT_TEST_CHILD";
-
 /// Tests change settings that all share.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Runs the test with this name in another process, unless this is that process already.
-fn in_child(test: &str, variables: &[(&str, &str)]) -> Option<Output> {
-    if env::var_os(CHILD).is_some() {
-        return None;
-    }
-    let output = Command::new(env::current_exe().expect("a test is a program"))
-        .args(["--exact", test, "--nocapture"])
-        .env(CHILD, "1")
-        .envs(variables.iter().copied())
-        .output();
-    Some(output.expect("it can be started again"))
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// Allocates what nobody needs, in short pins.
