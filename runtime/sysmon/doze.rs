@@ -86,6 +86,13 @@ mod model {
             }
         }
 
+        /// A thread that has driven, and will not any more.
+        fn stop_driving(&self) {
+            // Release: as `Baton::give_back`.
+            self.driven.store(false, Ordering::Release);
+            self.kick();
+        }
+
         /// `all_idle`.
         fn may_sleep(&self) -> bool {
             // Relaxed: as `Reactor::is_driven`.
@@ -138,11 +145,7 @@ mod model {
             let world = World::new(1);
             let driver = {
                 let world = Arc::clone(&world);
-                thread::spawn(move || {
-                    // Release: as `Baton::give_back`.
-                    world.driven.store(false, Ordering::Release);
-                    world.kick();
-                })
+                thread::spawn(move || world.stop_driving())
             };
             world.monitor();
             driver.join().unwrap();
@@ -155,10 +158,7 @@ mod model {
             let world = World::new(1);
             let driver = {
                 let world = Arc::clone(&world);
-                thread::spawn(move || {
-                    world.driven.store(false, Ordering::Release);
-                    world.kick();
-                })
+                thread::spawn(move || world.stop_driving())
             };
             let m = {
                 let world = Arc::clone(&world);
@@ -167,9 +167,6 @@ mod model {
             world.monitor();
             driver.join().unwrap();
             m.join().unwrap();
-            world.doze.end();
-            // Once more, with nobody else there: both are seen for good.
-            world.monitor();
         });
     }
 }
