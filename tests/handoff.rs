@@ -64,49 +64,38 @@ fn reads_that_block_for_ever_on_each_p_stall_nobody() {
     });
 }
 
-#[test]
-fn all_workers_may_sleep_over_and_over() {
-    within_patience(|| {
+/// Proves that others go on beside so many goroutines that do `work` until they are told to stop.
+fn progress_beside<F>(count: usize, work: fn(Arc<AtomicBool>) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    within_patience(move || {
         let rt = runtime();
         let stop = Arc::new(AtomicBool::new(false));
-        let sleepers: Vec<_> = (0..2 * PROCS)
-            .map(|_| {
-                let stop = stop.clone();
-                rt.go(async move {
-                    while !stop.load(Ordering::SeqCst) {
-                        thread::sleep(Duration::from_millis(20));
-                        task::yield_now().await;
-                    }
-                })
-            })
-            .collect();
+        let all: Vec<_> = (0..count).map(|_| rt.go(work(stop.clone()))).collect();
         run(&rt, progress());
         stop.store(true, Ordering::SeqCst);
-        for sleeper in sleepers {
-            rt.block_on(sleeper).expect("no panic");
+        for one in all {
+            rt.block_on(one).expect("no panic");
+        }
+    });
+}
+
+#[test]
+fn all_workers_may_sleep_over_and_over() {
+    progress_beside(2 * PROCS, |stop| async move {
+        while !stop.load(Ordering::SeqCst) {
+            thread::sleep(Duration::from_millis(20));
+            task::yield_now().await;
         }
     });
 }
 
 #[test]
 fn computing_on_each_p_starves_nobody() {
-    within_patience(|| {
-        let rt = runtime();
-        let stop = Arc::new(AtomicBool::new(false));
-        let hogs: Vec<_> = (0..PROCS)
-            .map(|_| {
-                let stop = stop.clone();
-                rt.go(async move {
-                    while !stop.load(Ordering::SeqCst) {
-                        std::hint::spin_loop();
-                    }
-                })
-            })
-            .collect();
-        run(&rt, progress());
-        stop.store(true, Ordering::SeqCst);
-        for hog in hogs {
-            rt.block_on(hog).expect("no panic");
+    progress_beside(PROCS, |stop| async move {
+        while !stop.load(Ordering::SeqCst) {
+            std::hint::spin_loop();
         }
     });
 }

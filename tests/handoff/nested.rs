@@ -1,13 +1,13 @@
 //! Executors and foreign code inside a poll: nested `block_on`, other people's executors, wakers that block.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use gort::{task, time};
 
 use crate::support::{progress, run, within_patience};
-use crate::{PROCS, runtime};
+use crate::{PROCS, progress_beside, runtime};
 
 #[test]
 fn nested_block_on_calls_on_all_workers_go_on() {
@@ -51,27 +51,13 @@ fn a_foreign_block_on_inside_a_goroutine_stalls_nobody() {
 
 #[test]
 fn a_foreign_executor_that_hogs_its_thread_stalls_nobody() {
-    within_patience(|| {
-        let rt = runtime();
-        let stop = Arc::new(AtomicBool::new(false));
-        let hogs: Vec<_> = (0..PROCS)
-            .map(|_| {
-                let stop = stop.clone();
-                rt.go(async move {
-                    let mut pool = futures::executor::LocalPool::new();
-                    pool.run_until(async {
-                        while !stop.load(Ordering::SeqCst) {
-                            futures_lite::future::yield_now().await;
-                        }
-                    });
-                })
-            })
-            .collect();
-        run(&rt, progress());
-        stop.store(true, Ordering::SeqCst);
-        for hog in hogs {
-            rt.block_on(hog).expect("no panic");
-        }
+    progress_beside(PROCS, |stop| async move {
+        let mut pool = futures::executor::LocalPool::new();
+        pool.run_until(async {
+            while !stop.load(Ordering::SeqCst) {
+                futures_lite::future::yield_now().await;
+            }
+        });
     });
 }
 
