@@ -18,8 +18,7 @@ use crate::locks::wait::WakeBatch;
 
 /// What every send and receive writes is in the first cache line, the lock with what it guards, and only what is seldom written in
 /// those that follow. So two processors that use a channel hand one line to and fro.
-// A model that takes locks in the order of their addresses needs an allocator that repeats itself, and aligned memory does not.
-#[cfg_attr(not(gort_loom), repr(C, align(64)))]
+#[repr(C, align(64))]
 pub(crate) struct Chan<T> {
     mutex: Mutex<()>,
     /// Bits of [`Hint`], and how often they have changed; brought up to date at the end of every critical section.
@@ -29,6 +28,8 @@ pub(crate) struct Chan<T> {
     pub(crate) capacity: usize,
     pub(super) senders: AtomicUsize,
     pub(super) receivers: AtomicUsize,
+    #[cfg(gort_loom)]
+    number: usize,
 }
 
 // SAFETY: `state` is touched under the mutex alone, and the channel passes values, not references, from thread to thread.
@@ -83,6 +84,14 @@ impl<T> Drop for Guard<'_, T> {
     }
 }
 
+/// Numbers channels in the order in which they are made.
+#[cfg(gort_loom)]
+fn next_number() -> usize {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static LAST: AtomicUsize = AtomicUsize::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
+}
+
 impl<T> Chan<T> {
     pub(super) fn new(capacity: usize) -> Self {
         let state = State::new(capacity);
@@ -93,7 +102,21 @@ impl<T> Chan<T> {
             capacity,
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(1),
+            #[cfg(gort_loom)]
+            number: next_number(),
         }
+    }
+
+    /// Who takes the locks of several channels takes them in this order: that of their addresses.
+    #[cfg(not(gort_loom))]
+    pub(crate) fn order(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// Not of addresses here: a model is run again and again, and must do the same each time.
+    #[cfg(gort_loom)]
+    pub(crate) fn order(&self) -> usize {
+        self.number
     }
 
     #[inline]

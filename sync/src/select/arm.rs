@@ -99,7 +99,7 @@ impl<'a, T> Line<'a, T> {
     }
 
     fn address(&self) -> Option<usize> {
-        self.chan.map(|chan| std::ptr::from_ref(chan).addr())
+        self.chan.map(Chan::order)
     }
 
     #[inline]
