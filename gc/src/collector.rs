@@ -25,7 +25,7 @@
 //! of Go.
 
 use crate::defer::{self, Deferred};
-use crate::grey::{self, Closing, Job, Left, Work};
+use crate::grey::{Closing, Job, Left, Work};
 use crate::local::{self, Local, advance, lock};
 use crate::marker::POOL;
 use crate::object::ObjectRef;
@@ -109,7 +109,7 @@ impl Cycle {
                 }
                 defer::run_all(std::mem::take(&mut self.late));
                 // Nobody is left who marks for the last cycle.
-                Local::set_closing(&Local::all(), Closing::Open);
+                Local::all().set_closing(Closing::Open);
                 self.enter(Phase::Mark1);
                 self.state = State::Roots;
             }
@@ -128,7 +128,7 @@ impl Cycle {
     /// Ends the marking, and returns the sweep of what is not marked.
     pub(crate) fn finish(self) -> Sweep {
         weak::clear_dead(mark_color(self.job.cycle));
-        Local::set_closing(&Local::all(), Closing::Done);
+        Local::all().set_closing(Closing::Done);
         let next = Word::new(self.job.cycle + 1, Phase::Idle);
         Sweep::begin(mark_color(self.job.cycle), || advance(next))
     }
@@ -214,7 +214,7 @@ impl Cycle {
     }
 
     fn take_grey(&mut self) {
-        let all = Local::all().clone();
+        let all = Local::all().to_vec();
         for local in all {
             local.grey.take(&mut self.work.grey);
         }
@@ -227,11 +227,6 @@ impl Cycle {
             self.work.grey.clear();
             return true;
         }
-        let all = Local::all();
-        let nothing = grey::last_look(all.iter().map(|local| &local.grey), &mut self.work.grey);
-        if nothing {
-            Local::set_closing(&all, Closing::Closed);
-        }
-        nothing
+        Local::all().last_look(&mut self.work.grey)
     }
 }

@@ -440,7 +440,7 @@ impl Waits {
             Some((word, since)) if word == before => {
                 let waited = now - since;
                 if waited >= STALLED {
-                    let all = Local::all().clone();
+                    let all = Local::all().to_vec();
                     all.iter()
                         .for_each(|local| local.report_pin_before(before, waited));
                 }

@@ -151,4 +151,4 @@ pub(crate) fn last_look<'a, T: Shade + 'a>(
 }
 
 #[cfg(all(test, gort_loom))]
-mod model;
+pub(crate) mod model;

@@ -8,15 +8,17 @@
 //! | the cells, `cache` | the owner, who is one thread at a time |
 //! | `grey`, `deferred` | under their locks, which the collector takes once or twice per cycle |
 //!
-//! A record is never freed; when its thread ends it is used by another. One whose thread has ended with a guard that was
-//! leaked is not: the guard may be in use for ever.
+//! A record is never freed; when its thread ends it is used by another: see [`register`]. One whose thread has ended with a
+//! guard that was leaked is not: the guard may be in use for ever.
 //!
 //! All that is unusual about a pin is in one byte, [`Local::errands`], so that the usual pin looks at one byte only.
+
+mod register;
 
 use std::cell::{Cell, OnceCell};
 use std::panic::Location;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,6 +35,7 @@ use crate::phase::Word;
 use crate::report::{Report, report};
 use crate::root::Block;
 use crate::settings;
+use register::{Record, Records, Register, Tenure};
 
 /// The word of all threads. Written by the collector.
 #[cfg(not(gort_loom))]
@@ -48,7 +51,11 @@ pub(crate) const BATCH: usize = 32 * 1024;
 pub(crate) const NAP: Duration = Duration::from_micros(100);
 
 /// All records.
-static REGISTER: Mutex<Vec<&'static Local>> = Mutex::new(Vec::new());
+#[cfg(not(gort_loom))]
+static REGISTER: Register<&Local> = Register::new();
+/// Never used: models make their own.
+#[cfg(gort_loom)]
+static REGISTER: std::sync::LazyLock<Register<&Local>> = std::sync::LazyLock::new(Register::new);
 
 /// See the head of the file. No two threads write to the same cache line.
 #[derive(Debug)]
@@ -67,7 +74,7 @@ pub(crate) struct Local {
     naps: Cell<usize>,
     /// Bytes allocated that the pacer does not know of; less than none if it has been told of some that were given back.
     unreported: Cell<isize>,
-    in_use: AtomicBool,
+    tenure: Tenure,
     /// The name of the owner.
     name: Mutex<Option<String>>,
     /// The word of the last pin that was reported because it did not end. The collector's.
@@ -91,11 +98,11 @@ const UNTIL_UNPINNED: u8 = 4;
 /// Set for ever in a child of `fork`.
 const FORKED: u8 = 8;
 
-// SAFETY: the cells are the owner's, and there is one at a time: `in_use` hands a record from one thread to the next.
+// SAFETY: the cells are the owner's, and there is one at a time: the register hands a record from one thread to the next.
 unsafe impl Sync for Local {}
 
-/// What new buffers are. Changed under the lock of the register, when all others are.
-static CLOSING: Mutex<Closing> = Mutex::new(Closing::Open);
+/// The register, which nobody else can enter.
+pub(crate) type RegisterGuard = gort_primitives::sync::MutexGuard<'static, Records<&'static Local>>;
 
 /// Locks what is never held across foreign code, so that its poison means nothing.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -154,15 +161,11 @@ impl Local {
 
     fn acquire() -> &'static Local {
         settings::check();
-        let mut register = lock(&REGISTER);
-        // Acquire: pairs with the Release in `release`; the cells are ours after that.
-        let free = register
-            .iter()
-            .find(|local| !local.in_use.swap(true, Ordering::Acquire));
-        if let Some(local) = free {
-            return local;
-        }
-        let local: &'static Local = Box::leak(Box::new(Local {
+        REGISTER.take(|closing| Box::leak(Box::new(Self::new(closing))))
+    }
+
+    fn new(closing: Closing) -> Self {
+        Self {
             state: State::unpinned(),
             site: AtomicPtr::new(ptr::null_mut()),
             pins: Cell::new(0),
@@ -170,36 +173,26 @@ impl Local {
             root_block: Cell::new(None),
             naps: Cell::new(0),
             unreported: Cell::new(0),
-            in_use: AtomicBool::new(true),
+            tenure: Tenure::taken(),
             name: Mutex::default(),
             reported: AtomicU64::new(Word::NONE.0),
             deferred: Mutex::default(),
             cells: Mutex::default(),
-            grey: Buffer::new(*lock(&CLOSING)),
+            grey: Buffer::new(closing),
             cache: Cache::new(),
-        }));
-        register.push(local);
-        local
+        }
     }
 
     /// Gives the record to the next thread.
     fn release(&self) {
-        self.flush();
         // A destructor that runs after this gets another record, for the time of its guards.
         CURRENT.set(None);
-        // Release: publishes the cells to the Acquire in `acquire`.
-        self.in_use.store(false, Ordering::Release);
-    }
-
-    /// Lets all upgrades know how far the collector is. The caller has the register.
-    pub(crate) fn set_closing(all: &[&'static Local], closing: Closing) {
-        *lock(&CLOSING) = closing;
-        all.iter().for_each(|local| local.grey.set_closing(closing));
+        register::give_back(self);
     }
 
     /// All records, in a register that nobody can enter meanwhile.
-    pub(crate) fn all() -> MutexGuard<'static, Vec<&'static Local>> {
-        lock(&REGISTER)
+    pub(crate) fn all() -> RegisterGuard {
+        REGISTER.lock()
     }
 
     /// Pins the owner once more, unless this is a child of `fork`.
@@ -429,6 +422,22 @@ impl Local {
     }
 }
 
+impl Record for Local {
+    type Object = ObjectRef;
+
+    fn tenure(&self) -> &Tenure {
+        &self.tenure
+    }
+
+    fn grey(&self) -> &Buffer<ObjectRef> {
+        &self.grey
+    }
+
+    fn empty(&self) {
+        self.flush();
+    }
+}
+
 #[cfg(test)]
 impl Local {
     /// A record that is no thread's, for a mutator of the simulator.
@@ -438,9 +447,7 @@ impl Local {
 
     /// Gives back a record of the simulator.
     pub(crate) fn end_of_simulator(&self) {
-        self.flush();
-        // Release: as in `release`.
-        self.in_use.store(false, Ordering::Release);
+        register::give_back(self);
     }
 
     /// Calls `f` on this thread as if it were the one with this record.

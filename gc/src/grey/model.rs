@@ -8,31 +8,59 @@ use gort_primitives::{model, thread};
 use super::*;
 use crate::seeded::with_bug;
 
-pub(super) const WHITE: Color = 1;
-pub(super) const BLACK: Color = 2;
+const WHITE: Color = 1;
+pub(crate) const BLACK: Color = 2;
 
 /// An object, and an edge to another.
-pub(super) struct Object {
-    pub(super) color: AtomicU8,
+pub(crate) struct Object {
+    color: AtomicU8,
     /// loom reports a read that races with the write that stands for freeing.
-    pub(super) value: UnsafeCell<u8>,
-    pub(super) edge: AtomicPtr<Object>,
+    value: UnsafeCell<u8>,
+    pub(crate) edge: AtomicPtr<Object>,
+}
+
+impl Object {
+    /// A white one.
+    pub(crate) fn new(edge: *mut Object) -> Box<Self> {
+        Box::new(Self {
+            color: AtomicU8::new(WHITE),
+            value: UnsafeCell::new(7),
+            edge: AtomicPtr::new(edge),
+        })
+    }
+
+    pub(crate) fn color(&self) -> Color {
+        // Relaxed: as `ObjectRef::color`.
+        self.color.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn free(&self) {
+        // SAFETY: loom checks it.
+        self.value.with_mut(|value| unsafe { *value = 0xDD });
+    }
 }
 
 /// A pointer to an object of a [`World`].
 #[derive(Clone, Copy)]
-pub(super) struct Pointer(pub(super) *mut Object);
+pub(crate) struct Pointer(pub(crate) *mut Object);
 
 // SAFETY: it leads into what the world owns, and the threads of a model end before it does.
 unsafe impl Send for Pointer {}
 
 impl Pointer {
-    pub(super) fn object(&self) -> &Object {
+    /// What an edge leads to.
+    pub(crate) fn load(edge: &AtomicPtr<Object>) -> Option<Self> {
+        // Acquire: as `weak::target_of` and `Edge::load`.
+        let target = edge.load(Ordering::Acquire);
+        (!target.is_null()).then_some(Self(target))
+    }
+
+    pub(crate) fn object(&self) -> &Object {
         // SAFETY: the world is there.
         unsafe { &*self.0 }
     }
 
-    pub(super) fn read(&self) {
+    pub(crate) fn read(&self) {
         // SAFETY: loom checks it.
         self.object()
             .value
@@ -42,8 +70,7 @@ impl Pointer {
 
 impl Shade for Pointer {
     fn color(self) -> Color {
-        // Relaxed: as `ObjectRef::color`.
-        self.object().color.load(Ordering::Relaxed)
+        self.object().color()
     }
 
     fn set_color(self, color: Color) {
@@ -65,15 +92,8 @@ struct World {
 
 impl World {
     fn new() -> Arc<Self> {
-        let object = |edge| {
-            Box::new(Object {
-                color: AtomicU8::new(WHITE),
-                value: UnsafeCell::new(7),
-                edge: AtomicPtr::new(edge),
-            })
-        };
-        let mut second = object(std::ptr::null_mut());
-        let mut first = object(&raw mut *second);
+        let mut second = Object::new(std::ptr::null_mut());
+        let mut first = Object::new(&raw mut *second);
         let cell = AtomicPtr::new(&raw mut *first);
         Arc::new(Self {
             objects: [first, second],
@@ -82,19 +102,13 @@ impl World {
         })
     }
 
-    fn load(cell: &AtomicPtr<Object>) -> Option<Pointer> {
-        // Acquire: as `weak::target_of` and `Edge::load`.
-        let target = cell.load(Ordering::Acquire);
-        (!target.is_null()).then_some(Pointer(target))
-    }
-
     /// Upgrades the weak pointer by a pin that marks, and follows the edge. One that would have to wait for the decision goes
     /// away.
     fn upgrade(&self, thread: usize) {
-        let upgraded = self.buffers[thread].upgrade(|| Self::load(&self.cell), BLACK);
+        let upgraded = self.buffers[thread].upgrade(|| Pointer::load(&self.cell), BLACK);
         if let Ok(Some(object)) = upgraded {
             object.read();
-            Self::load(&object.object().edge)
+            Pointer::load(&object.object().edge)
                 .iter()
                 .for_each(Pointer::read);
         }
@@ -105,7 +119,7 @@ impl World {
         let mut grey: Vec<Pointer> = Vec::new();
         loop {
             while let Some(object) = grey.pop() {
-                if let Some(target) = Self::load(&object.object().edge)
+                if let Some(target) = Pointer::load(&object.object().edge)
                     && target.color() != BLACK
                 {
                     target.set_color(BLACK);
@@ -128,15 +142,14 @@ impl World {
         if done_too_early {
             done();
         }
-        let is_dead = |object: &Object| object.color.load(Ordering::Relaxed) == WHITE;
+        let is_dead = |object: &Object| object.color() == WHITE;
         if is_dead(&self.objects[0]) {
             // Release: as `weak::clear_dead`.
             self.cell.store(std::ptr::null_mut(), Ordering::Release);
         }
         done();
         for object in self.objects.iter().filter(|object| is_dead(object)) {
-            // SAFETY: loom checks it.
-            object.value.with_mut(|value| unsafe { *value = 0xDD });
+            object.free();
         }
     }
 }

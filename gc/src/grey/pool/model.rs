@@ -8,12 +8,13 @@
 //!
 //! With a chunk of one object the helper gets `left`, and has to give back what it has not traced.
 
-use gort_primitives::atomic::{AtomicPtr, AtomicU8, Ordering};
-use gort_primitives::cell::UnsafeCell;
+use std::ptr;
+
+use gort_primitives::atomic::Ordering;
 use gort_primitives::sync::Arc;
 use gort_primitives::{model, thread};
 
-use super::super::model::{BLACK, Object, Pointer, WHITE};
+use super::super::model::{BLACK, Object, Pointer};
 use super::super::{Buffer, Closing, Shade, last_look};
 use super::*;
 use crate::seeded::with_bug;
@@ -27,28 +28,14 @@ struct World {
     buffer: Buffer<Pointer>,
 }
 
-fn object(to: Option<&mut Object>) -> Box<Object> {
-    Box::new(Object {
-        color: AtomicU8::new(WHITE),
-        value: UnsafeCell::new(7),
-        edge: AtomicPtr::new(to.map_or(std::ptr::null_mut(), std::ptr::from_mut)),
-    })
-}
-
-fn load(edge: &AtomicPtr<Object>) -> Option<Pointer> {
-    // Acquire: as `Edge::load`.
-    let target = edge.load(Ordering::Acquire);
-    (!target.is_null()).then_some(Pointer(target))
-}
-
 fn pointer(object: &Object) -> Pointer {
-    Pointer(std::ptr::from_ref(object).cast_mut())
+    Pointer(ptr::from_ref(object).cast_mut())
 }
 
 /// Traces one object, as [`Work::trace`](crate::grey::Work) does.
 fn trace_one(grey: &mut Vec<Pointer>) {
     if let Some(object) = grey.pop()
-        && let Some(target) = load(&object.object().edge)
+        && let Some(target) = Pointer::load(&object.object().edge)
     {
         object.read();
         if target.color() != BLACK {
@@ -60,12 +47,12 @@ fn trace_one(grey: &mut Vec<Pointer>) {
 
 impl World {
     fn new() -> Arc<Self> {
-        let mut last = object(None);
-        let mut hidden = object(Some(&mut last));
-        let left = object(Some(&mut hidden));
+        let mut last = Object::new(ptr::null_mut());
+        let mut hidden = Object::new(&raw mut *last);
+        let left = Object::new(&raw mut *hidden);
         Arc::new(Self {
             left,
-            right: object(None),
+            right: Object::new(ptr::null_mut()),
             hidden,
             last,
             pool: Pool::new(),
@@ -112,14 +99,12 @@ impl World {
 
     /// Takes the object from the edge that leads to it, as a pin that marks, and reads it.
     fn hide(&self) {
-        if let Some(old) = load(&self.left.edge) {
+        if let Some(old) = Pointer::load(&self.left.edge) {
             if old.color() != BLACK {
                 self.buffer.push(old, BLACK);
             }
             // Release: as `Edge::store`.
-            self.left
-                .edge
-                .store(std::ptr::null_mut(), Ordering::Release);
+            self.left.edge.store(ptr::null_mut(), Ordering::Release);
             old.read();
         }
     }
@@ -179,8 +164,7 @@ fn nothing_is_swept_that_a_helper_looks_at() {
         });
         world.mark();
         // As if a sweep had found it dead.
-        // SAFETY: loom checks it.
-        world.left.value.with_mut(|value| unsafe { *value = 0xDD });
+        world.left.free();
         helper.join().unwrap();
     });
 }
