@@ -8,10 +8,11 @@
 //! | [`block`] | 16 KiB of objects of one type: a header, a byte per object, the objects |
 //! | [`shape`] | how many slots it has, and where |
 //! | [`eight`] | how colours are looked at and counted, eight at a time |
-//! | [`space`] | the blocks of one type, and the sweep |
+//! | [`lists`] | the blocks of one type: who may allocate in which, and the sweep |
+//! | [`space`] | where they come from, and where they go |
 //! | [`cache`] | what a thread has at hand to allocate from |
 //!
-//! Locks are taken in this order: the sweep's, that of a space, that of the pool.
+//! Locks are taken in this order: the sweep's, that of lists, that of the pool.
 //!
 //! Rejected: an allocation by malloc for each object, with a header that links all of them. It cost three words and 88 ns
 //! for each node of a tree, and the sweep had to visit every object.
@@ -21,6 +22,7 @@ mod block;
 mod cache;
 mod color;
 mod eight;
+mod lists;
 mod poison;
 mod pool;
 mod range;
@@ -31,8 +33,9 @@ use std::{error, fmt, io};
 
 pub(crate) use block::Block;
 pub(crate) use cache::{Cache, Place};
+pub(crate) use lists::Tally;
 pub(crate) use shape::{SHARED, Shape};
-pub(crate) use space::{Space, Tally, drop_condemned};
+pub(crate) use space::{Space, drop_condemned};
 
 use crate::object::VTable;
 

@@ -17,6 +17,7 @@ mod pool;
 
 use gort_primitives::sync::{Mutex, MutexGuard};
 
+use crate::local::unpoisoned;
 use crate::phase::Color;
 use crate::seeded::bug;
 
@@ -73,12 +74,8 @@ impl<T: Shade> Buffer<T> {
         }))
     }
 
-    /// Never held across foreign code, so that its poison means nothing.
     fn lock(&self) -> MutexGuard<'_, Contents<T>> {
-        match self.0.lock() {
-            Ok(contents) => contents,
-            Err(poisoned) => poisoned.into_inner(),
-        }
+        unpoisoned(self.0.lock())
     }
 
     /// Shades an object that is white.

@@ -19,7 +19,7 @@ use std::cell::{Cell, OnceCell};
 use std::panic::Location;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{LockResult, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::arena::{self, AllocError, Cache, Place, Shape};
@@ -106,7 +106,12 @@ pub(crate) type RegisterGuard = gort_primitives::sync::MutexGuard<'static, Recor
 
 /// Locks what is never held across foreign code, so that its poison means nothing.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    unpoisoned(mutex.lock())
+}
+
+/// What is got from such a lock, or from that of a model.
+pub(crate) fn unpoisoned<G>(result: LockResult<G>) -> G {
+    result.unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The record of the current thread.

@@ -14,11 +14,11 @@
 //! | | by whom |
 //! |---|---|
 //! | the first part of the header | written when the block is taken from the pool, constant until it is given back |
-//! | `index`, `state`, `dropping`, `gained` | under the lock of the space |
+//! | `standing` | under the lock of the [lists](super::lists) that the block is in |
 //! | a colour, from FREE to a live one or TAKEN | the thread that owns the block |
 //! | a colour, from TAKEN to a live one or FREE | the thread that has taken the slot |
 //! | a colour, from white to black | anybody who marks |
-//! | a colour, from white to FREE or CONDEMNED | who sweeps: under the lock of the space, or in the state `Sweeping` |
+//! | a colour, from white to FREE or CONDEMNED | who sweeps: under the lock of the lists, or in the state `Sweeping` |
 //! | a colour, from CONDEMNED to FREE | the dropper |
 //!
 //! So no two threads ever want to change one colour byte, but for those who mark and agree, and none needs more than plain
@@ -30,11 +30,11 @@
 //! once more, with the colour that it has. So a word with the colour of such an object is not written, and read by volatile
 //! reads, whose result such a store does not change.
 
-use std::cell::Cell;
 use std::ptr::NonNull;
 
 use super::color::ColorByte;
 use super::eight::LANES;
+use super::lists::{Listed, Standing};
 use super::poison;
 use super::shape::Shape;
 use super::space::Space;
@@ -60,35 +60,16 @@ struct Header {
     start: u32,
     magic: u32,
     needs_trace: bool,
-    /// Whether the dropper has the block, or will.
-    dropping: Cell<bool>,
-    /// Whether slots may have become free since the owner took the block.
-    gained: Cell<bool>,
-    state: Cell<State>,
-    /// The place in the space's list of all blocks.
-    index: Cell<usize>,
+    standing: Standing,
 }
 
 const _: () = assert!(size_of::<Header>() == HEADER);
-
-/// Who may allocate in a block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
-    /// The thread that has it in its cache.
-    Owned,
-    /// Who takes it from the list of those with free slots.
-    Partial,
-    /// Nobody, until a sweep or the dropper finds free slots.
-    Full,
-    /// Nobody, until the one who sweeps it, without the lock, is done.
-    Sweeping,
-}
 
 /// A block that is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Block(NonNull<Header>);
 
-// SAFETY: the colours are atomic, the cells under the lock of the space, the rest is constant.
+// SAFETY: the colours are atomic, `standing` is under the lock of the lists, the rest is constant.
 unsafe impl Send for Block {}
 
 /// What a sweep has found in a block.
@@ -120,10 +101,7 @@ impl Block {
             start: shape.start,
             magic: shape.magic,
             needs_trace: space.vtable().needs_trace,
-            dropping: Cell::new(false),
-            gained: Cell::new(false),
-            state: Cell::new(State::Owned),
-            index: Cell::new(0),
+            standing: Standing::owned(),
         };
         // SAFETY: aligned as the block, and the caller's.
         unsafe { block.0.write(header) };
@@ -221,10 +199,6 @@ impl Block {
         })
     }
 
-    pub(super) fn count_free(self) -> usize {
-        self.count(FREE)
-    }
-
     /// Makes all slots free.
     ///
     /// # Safety
@@ -263,12 +237,8 @@ impl Block {
         }
     }
 
-    pub(super) fn has_condemned(self) -> bool {
-        self.count(CONDEMNED) > 0
-    }
-
     fn count(self, color: Color) -> usize {
-        // The caller holds the lock of the space. What the owner or the dropper does meanwhile is seen the next time.
+        // The caller holds the lock of the lists. What the owner or the dropper does meanwhile is seen the next time.
         let same = |slot: &usize| self.color(*slot).get() == color;
         (0..self.slots()).filter(same).count()
     }
@@ -295,38 +265,47 @@ impl Block {
     }
 }
 
-/// What is under the lock of the space.
-impl Block {
-    pub(super) fn index(self) -> usize {
-        self.header().index.get()
+impl Listed for Block {
+    fn standing(&self) -> &Standing {
+        &self.header().standing
     }
 
-    pub(super) fn set_index(self, index: usize) {
-        self.header().index.set(index);
+    fn slots(self) -> usize {
+        self.slots()
     }
 
-    pub(super) fn state(self) -> State {
-        self.header().state.get()
+    fn slot_bytes(self) -> usize {
+        self.slot_bytes()
     }
 
-    pub(super) fn set_state(self, state: State) {
-        self.header().state.set(state);
+    fn needs_drop(self) -> bool {
+        self.vtable().needs_drop
     }
 
-    pub(super) fn is_dropping(self) -> bool {
-        self.header().dropping.get()
+    fn count_free(self) -> usize {
+        self.count(FREE)
     }
 
-    pub(super) fn set_dropping(self, dropping: bool) {
-        self.header().dropping.set(dropping);
+    fn has_condemned(self) -> bool {
+        self.count(CONDEMNED) > 0
     }
 
-    pub(super) fn has_gained(self) -> bool {
-        self.header().gained.get()
+    fn sweep(self, live: Color) -> Found {
+        self.sweep(live)
     }
 
-    pub(super) fn set_gained(self, gained: bool) {
-        self.header().gained.set(gained);
+    unsafe fn sweep_claimed(self, live: Color) -> Found {
+        if self.vtable().is_filled_slowly {
+            self.sweep(live)
+        } else {
+            // SAFETY: the caller has claimed the block.
+            unsafe { self.sweep_alone(live) }
+        }
+    }
+
+    unsafe fn clear(self) {
+        // SAFETY: the caller vouches for the same.
+        unsafe { self.clear() }
     }
 }
 

@@ -75,4 +75,11 @@ impl ColorByte {
 }
 
 #[cfg(all(test, gort_loom))]
+impl ColorByte {
+    pub(crate) fn of(color: Color) -> Self {
+        Self(AtomicU8::new(color))
+    }
+}
+
+#[cfg(all(test, gort_loom))]
 mod model;

@@ -45,6 +45,7 @@
 use gort_primitives::atomic::{AtomicUsize, Ordering};
 use gort_primitives::sync::{Condvar, Mutex, MutexGuard};
 
+use crate::local::unpoisoned;
 use crate::seeded::bug;
 
 /// How many objects go from one to another at a time, at most. Thin air: some microseconds of work. A test has few objects.
@@ -200,12 +201,8 @@ impl<T: Copy> Pool<T> {
         }
     }
 
-    /// Never held across foreign code, so that its poison means nothing.
     fn lock(&self) -> MutexGuard<'_, Shared<T>> {
-        match self.shared.lock() {
-            Ok(shared) => shared,
-            Err(poisoned) => poisoned.into_inner(),
-        }
+        unpoisoned(self.shared.lock())
     }
 
     /// Begins to mark for a cycle, when there is nothing left of the last.
@@ -287,10 +284,7 @@ impl<T: Copy> Pool<T> {
         let mut shared = self.lock();
         shared.asleep += 1;
         while shared.work.is_empty() {
-            shared = match self.more.wait(shared) {
-                Ok(shared) => shared,
-                Err(poisoned) => poisoned.into_inner(),
-            };
+            shared = unpoisoned(self.more.wait(shared));
         }
         shared.asleep -= 1;
         self.enter_locked(shared).expect("there is something")

@@ -28,6 +28,7 @@ use gort_primitives::atomic::{AtomicBool, Ordering};
 use gort_primitives::sync::{Mutex, MutexGuard};
 
 use crate::grey::{self, Buffer, Closing, Shade};
+use crate::local::unpoisoned;
 use crate::seeded::bug;
 
 /// Whether a thread has a record.
@@ -100,12 +101,8 @@ impl<R> Register<R> {
 }
 
 impl<R: Deref<Target: Record> + Clone> Register<R> {
-    /// Never held across foreign code, so that its poison means nothing.
     pub(super) fn lock(&self) -> MutexGuard<'_, Records<R>> {
-        match self.0.lock() {
-            Ok(records) => records,
-            Err(poisoned) => poisoned.into_inner(),
-        }
+        unpoisoned(self.0.lock())
     }
 
     /// Takes a record that is free, or one that is made with a buffer like those of the others.

@@ -8,7 +8,7 @@ use crate::phase::{CONDEMNED, Color, FREE, other};
 
 impl Block {
     /// Frees all objects without the colour `live`, when all that can be reached have it; condemns them if they must be
-    /// dropped. The caller holds the lock of the space, or has the block in the state `Sweeping`.
+    /// dropped. The caller holds the lock of the lists, or has the block in the state `Sweeping`.
     pub(in crate::arena) fn sweep(self, live: Color) -> Found {
         self.sweep_words(live, |first| self.eight(first), Self::free_lanes)
     }
@@ -86,7 +86,7 @@ impl Block {
     fn free_lanes(self, first: usize, _: Eight, dead: Lanes) {
         for slot in dead.map(|lane| first + lane) {
             if self.vtable().needs_drop {
-                // The lock of the space orders this and what the dropper does.
+                // The lock of the lists orders this and what the dropper does.
                 self.color(slot).set(CONDEMNED);
             } else {
                 self.free(slot);

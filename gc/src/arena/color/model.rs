@@ -23,7 +23,7 @@ struct Slot {
 impl Slot {
     fn new() -> Arc<Self> {
         Arc::new(Self {
-            color: ColorByte(AtomicU8::new(WHITE)),
+            color: ColorByte::of(WHITE),
             value: UnsafeCell::new(7),
             sweeping: Mutex::new(()),
         })
