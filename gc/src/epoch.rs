@@ -18,8 +18,9 @@ use crate::fence;
 use crate::phase::Word;
 use crate::seeded::bug;
 
-/// The word of all threads.
+/// The word of all threads. Every pin reads it, so nothing else that is written shares its cache line.
 #[derive(Debug)]
+#[repr(align(128))]
 pub(crate) struct Epoch(AtomicU64);
 
 /// Whether one thread is pinned, and with which word: [`Word::NONE`] if it is not.

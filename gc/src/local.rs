@@ -57,15 +57,15 @@ static REGISTER: Register<&Local> = Register::new();
 #[cfg(gort_loom)]
 static REGISTER: std::sync::LazyLock<Register<&Local>> = std::sync::LazyLock::new(Register::new);
 
-/// See the head of the file. No two threads write to the same cache line.
+/// See the head of the file. No two threads write to the same cache line, and what each pin needs is in the first.
 #[derive(Debug)]
-#[repr(align(128))]
+#[repr(C, align(128))]
 pub(crate) struct Local {
     state: State,
     /// Where the owner has pinned last.
     site: AtomicPtr<Location<'static>>,
-    /// Guards of the owner that are alive.
-    pins: Cell<usize>,
+    /// Guards of the owner that are alive, if it is pinned, beside one.
+    nested: Cell<usize>,
     /// What an outermost pin, or its end, has to do beside its work.
     errands: Cell<u8>,
     /// The block that the owner takes slots for roots from.
@@ -119,11 +119,11 @@ struct Owned(&'static Local);
 
 impl Drop for Owned {
     fn drop(&mut self) {
-        if self.0.pins.get() == 0 {
-            self.0.release();
-        } else {
+        if self.0.is_pinned() {
             // A guard was leaked, or is in a thread-local that is destroyed after this one.
             self.0.set_errand(UNTIL_UNPINNED, true);
+        } else {
+            self.0.release();
         }
     }
 }
@@ -173,7 +173,7 @@ impl Local {
         Self {
             state: State::unpinned(),
             site: AtomicPtr::new(ptr::null_mut()),
-            pins: Cell::new(0),
+            nested: Cell::new(0),
             errands: Cell::new(if fence::are_light() { 0 } else { FENCED }),
             root_block: Cell::new(None),
             naps: Cell::new(0),
@@ -201,37 +201,55 @@ impl Local {
     }
 
     /// Pins the owner once more, unless this is a child of `fork`.
+    ///
+    /// The count is that of the others, so that the usual pin, which has none, neither reads nor writes what the last one wrote.
     #[inline]
     pub(crate) fn pin(&self, site: &'static Location<'static>) -> Option<()> {
-        let pins = self.pins.get();
-        if pins == 0 {
-            self.set_site(site);
-            self.publish()?;
+        if self.is_pinned() {
+            self.nested.set(self.nested.get() + 1);
+            return Some(());
         }
-        self.pins.set(pins + 1);
-        Some(())
+        self.set_site(site);
+        self.publish()
     }
 
     #[inline]
     pub(crate) fn unpin(&self) {
-        let pins = self.pins.get() - 1;
-        self.pins.set(pins);
-        if pins == 0 {
-            self.state.unpin();
-            if self.errands.get() & UNTIL_UNPINNED != 0 {
-                self.release();
+        match self.nested.get() {
+            0 => {
+                self.state.unpin();
+                if self.errands.get() & UNTIL_UNPINNED != 0 {
+                    self.release();
+                }
             }
+            others => self.nested.set(others - 1),
         }
     }
 
     /// Unpins and pins, if there is one guard only, and this is no child of `fork`.
     #[inline]
     pub(crate) fn repin(&self, site: &'static Location<'static>) -> Option<()> {
-        if self.pins.get() == 1 {
-            self.set_site(site);
-            self.publish()?;
+        if self.nested.get() > 0 {
+            return Some(());
         }
-        Some(())
+        self.set_site(site);
+        self.publish()
+    }
+
+    /// Tells the owner whether it is pinned.
+    #[inline]
+    fn is_pinned(&self) -> bool {
+        self.word() != Word::NONE
+    }
+
+    /// How many guards the owner has.
+    #[inline]
+    fn pins(&self) -> usize {
+        if self.is_pinned() {
+            self.nested.get() + 1
+        } else {
+            0
+        }
     }
 
     #[inline]
@@ -405,12 +423,12 @@ impl Local {
     /// How many guards the current thread has.
     #[inline]
     pub(crate) fn pins_of_current() -> usize {
-        CURRENT.get().map_or(0, |local| local.pins.get())
+        CURRENT.get().map_or(0, Self::pins)
     }
 
     /// Reports the pin of the current thread.
     pub(crate) fn report_left_guard() {
-        if let Some(local) = CURRENT.get().filter(|local| local.pins.get() > 0) {
+        if let Some(local) = CURRENT.get().filter(|local| local.is_pinned()) {
             let (thread, site) = local.who_and_where();
             report(Report::LeftGuard { thread, site });
         }

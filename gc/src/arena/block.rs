@@ -33,7 +33,7 @@
 use std::ptr::NonNull;
 
 use super::color::ColorByte;
-use super::eight::LANES;
+use super::eight::{Eight, LANES};
 use super::lists::{Listed, Standing};
 use super::poison;
 use super::shape::Shape;
@@ -193,10 +193,14 @@ impl Block {
 
     /// Which of the 64 slots from `first` on are free, as bits. They are the owner's then.
     pub(super) fn free_from(self, first: usize) -> u64 {
-        let last = self.slots().min(first + 64);
-        (first..last).rev().fold(0, |mask, slot| {
-            (mask << 1) | u64::from(self.color(slot).is_free())
-        })
+        let slots = self.slots() - first;
+        // What makes the last eight complete looks free.
+        let there = u64::MAX >> (64 - slots.min(64));
+        let words = (0..slots.min(64)).step_by(LANES);
+        words.fold(0, |bits, word| {
+            let free = Eight::of_each(|lane| self.color(first + word + lane).claim());
+            bits | free.lanes(FREE).bits() << word
+        }) & there
     }
 
     /// Makes all slots free.

@@ -3,7 +3,7 @@
 //! | | writes the colour | reads it |
 //! |---|---|---|
 //! | an object comes | [`publish`](ColorByte::publish), when it has been written | [`visit`](ColorByte::visit), before it is looked at |
-//! | it goes | [`free`](ColorByte::free), when it has been dropped | [`is_free`](ColorByte::is_free), before the next is written |
+//! | it goes | [`free`](ColorByte::free), when it has been dropped | [`claim`](ColorByte::claim), before the next is written |
 //!
 //! All else that is done with colours is ordered by something else: edges, the lock of a grey buffer or of a space, a grace
 //! period. Who may change a colour is said in [`block`](super::block).
@@ -59,18 +59,18 @@ impl ColorByte {
         let order = if bug("slots are freed without a release") {
             Ordering::Relaxed
         } else {
-            // Release: pairs with the Acquire in `is_free`.
+            // Release: pairs with the Acquire in `claim`.
             Ordering::Release
         };
         self.0.store(FREE, order);
     }
 
-    /// Tells the owner of the block whether the slot is its to fill.
+    /// The colour, before the owner of the block fills the slot if it is free.
     #[inline]
-    pub(crate) fn is_free(&self) -> bool {
+    pub(crate) fn claim(&self) -> Color {
         // Acquire: pairs with the Release in `free`: what was done with the last object in the slot comes before the next is
         // written.
-        self.0.load(Ordering::Acquire) == FREE
+        self.0.load(Ordering::Acquire)
     }
 }
 

@@ -52,6 +52,12 @@ impl Lanes {
     pub(super) fn is_empty(self) -> bool {
         self.0 == 0
     }
+
+    /// A bit for each: the first is the lowest.
+    pub(super) fn bits(self) -> u64 {
+        // The bit of lane n goes to the n-th of the highest eight, and all others end below those.
+        self.0.wrapping_mul(0x0102_0408_1020_4080) >> 56
+    }
 }
 
 impl Iterator for Lanes {
@@ -99,6 +105,8 @@ mod tests {
                 let lanes: Vec<usize> = eight.lanes(color).collect();
                 let bytes = (0..LANES).filter(|&i| colors[i] == color);
                 assert_eq!(lanes, bytes.collect::<Vec<_>>());
+                let bits = lanes.iter().fold(0, |bits, lane| bits | 1 << lane);
+                assert_eq!(eight.lanes(color).bits(), bits);
                 assert_eq!(eight.lanes(color).is_empty(), lanes.is_empty());
                 let changed = eight.with(eight.lanes(color), 3).to_memory().to_ne_bytes();
                 assert_eq!(changed, colors.map(|c| if c == color { 3 } else { c }));

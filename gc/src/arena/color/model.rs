@@ -55,7 +55,7 @@ impl Slot {
 
     /// As the owner of the block, who may have to call foreign code to fill it.
     fn fill(&self) {
-        if self.color.is_free() {
+        if self.color.claim() == FREE {
             self.color.publish(TAKEN);
             self.write(9);
             self.color.publish(LIVE);

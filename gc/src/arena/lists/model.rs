@@ -64,7 +64,7 @@ impl Page {
     fn fill(&self) {
         self.alone();
         for slot in 0..SLOTS {
-            if self.colors[slot].is_free() {
+            if self.colors[slot].claim() == FREE {
                 self.write(slot, LIVE);
                 self.colors[slot].publish(LIVE);
             }
