@@ -87,6 +87,8 @@ wait_reasons! {
     ChanReceive = ChanReceive,
     /// Room in a channel, or a receiver.
     ChanSend = ChanSend,
+    /// The end of a channel.
+    ChanClosed = ChanClosed,
     /// One of the arms of a select.
     Select = Select,
     /// The addresses of a host name.

@@ -40,6 +40,9 @@ pub enum WaitKind {
     ChanReceive,
     /// Room in a [channel](crate::chan), or a receiver.
     ChanSend,
+    /// A [channel](crate::chan) to be closed, or a value of a [`oneshot`](crate::oneshot) or [`watch`](crate::watch) to be wanted by
+    /// nobody any more.
+    ChanClosed,
     /// One of the arms of a [`select!`](crate::select!).
     Select,
 }
@@ -62,6 +65,7 @@ impl WaitKind {
             Self::Singleflight => "singleflight.Do",
             Self::ChanReceive => "chan receive",
             Self::ChanSend => "chan send",
+            Self::ChanClosed => "chan closed",
             Self::Select => "select",
         }
     }

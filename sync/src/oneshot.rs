@@ -133,7 +133,7 @@ impl<T> Future for Closed<'_, T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let poll = self.sender.poll_closed(cx);
-        self.site.or_waits(WaitKind::ChanSend, poll)
+        self.site.or_waits(WaitKind::ChanClosed, poll)
     }
 }
 

@@ -378,7 +378,7 @@ impl<T> Future for Closed<'_, T> {
         let sender = *this.sender;
         let closed = || sender.is_closed().then_some(());
         let poll = this.until.poll_until(cx, closed);
-        this.site.or_waits(WaitKind::ChanSend, poll)
+        this.site.or_waits(WaitKind::ChanClosed, poll)
     }
 }
 

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use gort_sync::singleflight::Group;
 use gort_sync::{
     Barrier, Cond, Context as Deadline, Latch, Lazy, Mutex, Notify, Once, OnceCell, RwLock,
-    Semaphore, WaitGroup, WaitKind, set_wait_hook,
+    Semaphore, WaitGroup, WaitKind, chan, oneshot, set_wait_hook, watch,
 };
 
 thread_local! {
@@ -140,8 +140,20 @@ fn the_rest_tells_too() {
     let (ctx, _cancel) = Deadline::background().with_cancel();
     waits(WaitKind::Context, line!(), ctx.done());
     waits(WaitKind::Context, line!(), ctx.run(pending::<()>()));
+    the_ends_of_channels_tell_too();
+
     let calls = Group::new();
     let mut leads = pin!(calls.work(1, pending::<()>()));
     assert_eq!(waits_of(leads.as_mut()), []);
     waits(WaitKind::Singleflight, line!(), calls.work(1, async {}));
+}
+
+fn the_ends_of_channels_tell_too() {
+    let (sender, receiver) = chan::bounded::<u8>(1);
+    waits(WaitKind::ChanClosed, line!(), sender.closed());
+    waits(WaitKind::ChanClosed, line!(), receiver.closed());
+    let (mut sender, _receiver) = oneshot::channel::<u8>();
+    waits(WaitKind::ChanClosed, line!(), sender.closed());
+    let (sender, _receiver) = watch::channel(0);
+    waits(WaitKind::ChanClosed, line!(), sender.closed());
 }

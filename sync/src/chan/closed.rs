@@ -59,7 +59,7 @@ impl<T> Future for Closed<'_, T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         let poll = this.chan.poll_closed(&mut this.key, cx);
-        this.site.or_waits(WaitKind::ChanSend, poll)
+        this.site.or_waits(WaitKind::ChanClosed, poll)
     }
 }
 
