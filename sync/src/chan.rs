@@ -17,7 +17,7 @@
 
 // One short lock guards all, as in Go. Invariants, whenever it is free, not counting a select that another channel has won:
 // 1. If receivers wait, then nothing is stored, and no sender waits but one that is the same select.
-// 2. If senders wait, then there is no room.
+// 2. If senders wait, or others for a permit, then there is no room that is not kept for a permit.
 // 3. Nobody waits in a closed channel.
 // 4. `returned` is sorted by ticket, and all of it is older than `buffer`: a value gets its ticket when it leaves the channel.
 //
@@ -33,6 +33,7 @@ mod future;
 mod many;
 #[cfg(all(test, gort_loom))]
 mod model;
+mod permit;
 mod queue;
 mod shared;
 mod sink;
@@ -55,6 +56,7 @@ pub use error::{
 };
 pub use future::{Recv, Send};
 pub use many::RecvMany;
+pub use permit::{OwnedPermit, Permit, Reserve, ReserveOwned};
 pub(crate) use queue::Who;
 use shared::wake;
 pub(crate) use shared::{Chan, Held};
@@ -332,10 +334,10 @@ macro_rules! both_halves {
                 self.len() == 0
             }
 
-            /// Returns whether a value can be sent only to a receiver that waits.
+            /// Returns whether a value can be sent only to a receiver that waits, or with a permit.
             #[must_use]
             pub fn is_full(&self) -> bool {
-                self.len() >= self.chan.capacity
+                !self.chan.lock().has_room(self.chan.capacity)
             }
 
             /// Returns how many values have room, or `None` if any number has.

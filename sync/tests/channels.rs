@@ -8,6 +8,8 @@ mod closed;
 mod go;
 #[path = "channels/programs.rs"]
 mod programs;
+#[path = "channels/reserve.rs"]
+mod reserve;
 #[path = "channels/sink.rs"]
 mod sink;
 #[path = "locks/support.rs"]

@@ -17,6 +17,8 @@ pub(crate) struct Queue<T> {
     free: Option<u32>,
     head: Option<u32>,
     tail: Option<u32>,
+    /// How many have ever entered.
+    entered: u64,
 }
 
 #[derive(Debug)]
@@ -24,6 +26,8 @@ struct Entry<T> {
     prev: Option<u32>,
     next: Option<u32>,
     linked: bool,
+    /// How many had entered before.
+    number: u64,
     who: Who,
     item: Option<T>,
 }
@@ -52,7 +56,25 @@ impl<T> Queue<T> {
             free: None,
             head: None,
             tail: None,
+            entered: 0,
         }
+    }
+
+    /// How many have ever entered.
+    pub(super) fn entered(&self) -> u64 {
+        self.entered
+    }
+
+    /// How many had entered before the first of the line did.
+    pub(super) fn first_number(&self) -> Option<u64> {
+        let first = self.head?;
+        Some(self.entries[first as usize].number)
+    }
+
+    /// The item of the first of the line.
+    pub(super) fn first_item(&self) -> Option<&T> {
+        let first = self.head?;
+        self.entries[first as usize].item.as_ref()
     }
 
     #[inline]
@@ -66,9 +88,11 @@ impl<T> Queue<T> {
             prev: self.tail,
             next: None,
             linked: true,
+            number: self.entered,
             who,
             item,
         };
+        self.entered += 1;
         let key = match self.free {
             Some(key) => {
                 self.free = self.at(key).next;

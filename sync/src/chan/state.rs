@@ -39,6 +39,10 @@ pub(crate) struct State<T> {
     returned: VecDeque<Ticketed<T>>,
     pub(crate) receiving: Queue<Ticketed<T>>,
     pub(crate) sending: Queue<T>,
+    /// How many places are kept for permits.
+    pub(super) reserved: usize,
+    /// Those who wait for a permit: how many senders had got in line before, until the permit is theirs.
+    pub(super) reserving: Queue<u64>,
     /// Those who wait for the end.
     pub(super) closing: Queue<()>,
     pub(crate) closed: bool,
@@ -61,6 +65,8 @@ impl<T> State<T> {
             returned: VecDeque::new(),
             receiving: Queue::new(),
             sending: Queue::new(),
+            reserved: 0,
+            reserving: Queue::new(),
             closing: Queue::new(),
             closed: false,
         }
@@ -71,16 +77,22 @@ impl<T> State<T> {
         self.buffer.len() + self.returned.len()
     }
 
+    /// Whether a value has room that is kept for no permit.
+    #[inline]
+    pub(super) fn has_room(&self, capacity: usize) -> bool {
+        self.len() + self.reserved < capacity
+    }
+
     #[inline]
     fn ticket(&mut self) -> u64 {
         self.tickets += 1;
         self.tickets
     }
 
-    /// Takes the oldest value, if no other value and no sender is concerned.
+    /// Takes the oldest value, if no other value and nobody who waits for room is concerned.
     #[inline]
     pub(super) fn take_alone(&mut self) -> Option<T> {
-        if !self.returned.is_empty() || !self.sending.is_empty() {
+        if !self.returned.is_empty() || self.waits_for_room() {
             return None;
         }
         let value = self.buffer.pop_front()?;
@@ -113,15 +125,37 @@ impl<T> State<T> {
         Some(((self.ticket(), value), waker))
     }
 
-    /// Gives room, if there is some, to the sender that waits longest.
-    fn fill(&mut self, capacity: usize) -> Option<Waker> {
-        if self.len() >= capacity {
+    /// Gives room, if there is some, to the one who waits longest for it.
+    pub(super) fn fill(&mut self, capacity: usize) -> Option<Waker> {
+        if !self.has_room(capacity) {
             return None;
         }
-        let (key, waker) = self.sending.pop()?;
-        let moved = self.sending.item(key).take();
-        self.buffer.extend(moved);
+        if !self.reserves_first()
+            && let Some((key, waker)) = self.sending.pop()
+        {
+            let moved = self.sending.item(key).take();
+            self.buffer.extend(moved);
+            return waker;
+        }
+        let (key, waker) = self.reserving.pop()?;
+        *self.reserving.item(key) = None;
+        self.reserved += 1;
         waker
+    }
+
+    /// Whether anybody waits for room.
+    #[inline]
+    pub(super) fn waits_for_room(&self) -> bool {
+        !self.sending.is_empty() || !self.reserving.is_empty()
+    }
+
+    /// Whether one who waits for a permit got in line before all senders who wait.
+    fn reserves_first(&self) -> bool {
+        let Some(&before) = self.reserving.first_item() else {
+            return false;
+        };
+        let sender = self.sending.first_number();
+        sender.is_none_or(|number| before <= number)
     }
 
     /// Gives a value to a receiver that waits or to the buffer, and tells whom to wake after the lock.
@@ -138,11 +172,23 @@ impl<T> State<T> {
             *self.receiving.item(key) = Some((self.ticket(), value));
             return Ok(waker);
         }
-        if self.len() < capacity {
+        if self.has_room(capacity) {
             self.buffer.push_back(value);
             return Ok(None);
         }
         Err(TrySendError::Full(value))
+    }
+
+    /// Keeps a place for a permit if there is room.
+    pub(super) fn reserve(&mut self, capacity: usize) -> Result<(), TrySendError<()>> {
+        if self.closed {
+            return Err(TrySendError::Closed(()));
+        }
+        if !self.has_room(capacity) {
+            return Err(TrySendError::Full(()));
+        }
+        self.reserved += 1;
+        Ok(())
     }
 
     /// Returns a value that was handed over, and tells whom to wake after the lock.
@@ -156,10 +202,12 @@ impl<T> State<T> {
         None
     }
 
-    /// Takes somebody who waits out of line, whatever for: receivers are left without a value, senders with theirs.
+    /// Takes somebody who waits out of line, whatever for: receivers are left without a value, senders with theirs, and others without a
+    /// permit.
     pub(super) fn dismiss(&mut self) -> Option<Option<Waker>> {
         let one = self.receiving.pop();
         let one = one.or_else(|| self.sending.pop());
+        let one = one.or_else(|| self.reserving.pop());
         let (_, waker) = one.or_else(|| self.closing.pop())?;
         Some(waker)
     }
@@ -178,7 +226,7 @@ impl<T> State<T> {
         if self.len() > 0 || !self.sending.is_empty() {
             hint |= Hint::RECV;
         }
-        if self.len() < capacity || !self.receiving.is_empty() {
+        if self.has_room(capacity) || !self.receiving.is_empty() {
             hint |= Hint::SEND;
         }
         hint
