@@ -142,6 +142,8 @@ impl Driving {
             return true;
         }
         self.drove = true;
+        // The wakers, and the poll that may follow, take as long as they like.
+        time::driver_leaves();
         time::wake_all(wakers);
         // What was collected may have woken this thread too.
         slept == Slept::WithToken || parker.try_take()

@@ -10,7 +10,6 @@ use gort_net::Reactor;
 
 use crate::park::Parker;
 use crate::time;
-use crate::time::Watch;
 
 /// Ends a wait in the reactor, if some thread waits there.
 pub(crate) fn notify() {
@@ -39,9 +38,7 @@ pub(crate) fn sleep(parker: &Parker, wakers: &mut Vec<Waker>) -> Slept {
     };
     let Some(mut driver) = reactor.try_driver() else {
         // The driver may have gone to sleep before a timer was armed that this thread was to watch.
-        if time::look(time::next_deadline()) == Watch::Oversleeps {
-            reactor.notify();
-        }
+        time::look();
         return Slept::NotHere;
     };
     if !parker.begin_poll() {

@@ -13,8 +13,7 @@ use gort_primitives::atomic::{AtomicPtr, Ordering};
 
 use crate::lease::MAX_PROCS;
 use crate::m::M;
-use crate::time::{self, Shard, Watch};
-use crate::{drive, sysmon};
+use crate::time::{self, Shard};
 
 /// A P. See the [module](self).
 #[derive(Debug, Default)]
@@ -47,14 +46,9 @@ impl P {
 
 impl Drop for P {
     fn drop(&mut self) {
-        let Some(timers) = self.timers.take() else {
-            return;
-        };
-        // What is still armed there belongs to timers that left the runtime. Somebody else watches them from now on.
-        match time::release(timers) {
-            Watch::Covered => {}
-            Watch::Oversleeps => drive::notify(),
-            Watch::Nobody => sysmon::ensure(),
+        if let Some(timers) = self.timers.take() {
+            // What is still armed there belongs to timers that left the runtime. Somebody else watches them from now on.
+            time::release(timers);
         }
     }
 }

@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 use gort_net::Reactor;
 
 use crate::shared::Shared;
-use crate::{drive, time};
+use crate::time;
 use doze::Doze;
 use round::Round;
 
@@ -177,7 +177,7 @@ impl Monitor {
             if idle {
                 self.sleep_deeply(&mut round);
             } else {
-                self.wait(round.period());
+                self.pause(round.period());
             }
         }
     }
@@ -199,22 +199,22 @@ impl Monitor {
         let began = Instant::now();
         if all_idle(&self.living()) {
             // Timers are the driver's to watch, if it is one that does: the thread `gort-net` knows none. Else they are ours.
-            let next = time::next_deadline();
-            let limit = match time::look(next) {
-                time::Watch::Covered => time::NEVER,
-                time::Watch::Nobody => next,
-                time::Watch::Oversleeps => {
-                    drive::notify();
-                    time::NEVER
-                }
-            };
-            match time::until(limit, time::now()) {
+            match time::until(time::monitor_sleeps(), time::now()) {
                 Some(limit) => self.wait(limit),
                 None => self.wait_for_kick(),
             }
+            time::monitor_wakes();
         }
         DOZE.end();
         round.begin_anew(began.elapsed());
+    }
+
+    /// Waits for the next round.
+    fn pause(&self, period: Duration) {
+        let now = time::now();
+        let until = time::monitor_pauses(now + period.as_nanos() as u64);
+        self.wait(time::until(until, now).unwrap_or(period));
+        time::monitor_wakes();
     }
 
     fn wait(&self, limit: Duration) {
@@ -234,10 +234,6 @@ impl Monitor {
             .expect("leaf lock");
         *kicked = false;
     }
-}
-
-fn driven() -> bool {
-    Reactor::existing().is_some_and(Reactor::is_driven)
 }
 
 fn all_idle(runtimes: &[Arc<Shared>]) -> bool {

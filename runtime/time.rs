@@ -55,12 +55,12 @@ pub use sleep::{Sleep, sleep, sleep_until};
 pub use timeout::{Elapsed, Timeout, timeout, timeout_at};
 pub use timer::Timer;
 
-pub(crate) use alarm::Watch;
 pub(crate) use clock::{NEVER, now, until};
 pub(crate) use lent::Lent;
 pub(crate) use shard::Shard;
 pub(crate) use shards::{
-    acquire, announce, clear, enter, look, next_deadline, release, run_overdue,
+    acquire, announce, clear, driver_leaves, driver_sleeps, enter, look, monitor_pauses,
+    monitor_sleeps, monitor_wakes, next_deadline, release, run_overdue,
 };
 
 /// What a goroutine waits for, as far as timers are concerned.
@@ -83,12 +83,12 @@ pub(crate) fn note_wait(kind: WaitKind, site: &'static Location<'static>) {
 }
 
 /// Wakes the driver of the reactor: it sleeps past a new deadline.
-pub(crate) fn notify_driver() {
+fn notify_driver() {
     crate::drive::notify();
 }
 
-/// Makes somebody wait for the next deadline: no driver sleeps, and the current thread is not going to look.
-pub(crate) fn ensure_driver() {
+/// Wakes the monitor, or starts it: nobody drives, and it sleeps past a new deadline.
+fn wake_monitor() {
     crate::sysmon::ensure();
 }
 

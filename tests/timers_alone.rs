@@ -81,3 +81,26 @@ fn a_timer_fires_although_the_runtime_that_watched_it_ended() {
         },
     );
 }
+
+#[test]
+fn a_timer_fires_although_the_driver_that_watched_it_blocks() {
+    alone(
+        "a_timer_fires_although_the_driver_that_watched_it_blocks",
+        || {
+            for _ in 0..3 {
+                let (fired, others) = mpsc::channel();
+                let driver = thread::spawn(move || {
+                    gort::block_on(async {
+                        sleep(Duration::from_millis(50)).await;
+                        others
+                            .recv_timeout(PATIENCE)
+                            .expect("the other's timer fires");
+                    });
+                });
+                future::block_on(sleep(Duration::from_millis(100)));
+                fired.send(()).expect("the driver waits");
+                driver.join().expect("no panic");
+            }
+        },
+    );
+}

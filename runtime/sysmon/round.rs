@@ -16,7 +16,7 @@ use super::follow::Follow;
 use super::stall::{self, Stall};
 use super::survey::{SLICE_US, Stuck, Survey, drain};
 use super::thread_clock::{Doing, Threads};
-use super::{LATE, LONG_PERIOD, PERIOD, all_idle, driven};
+use super::{LATE, LONG_PERIOD, PERIOD, all_idle};
 use super::{errands, limit};
 use crate::g::Habit;
 use crate::inject::Batch;
@@ -329,12 +329,16 @@ fn take_p(rt: &Arc<Shared>, stuck: &Stuck, surge: bool) -> bool {
 /// Runs timers whose owners are late.
 fn run_overdue() {
     let next = time::next_deadline();
+    if next == time::NEVER {
+        return;
+    }
+    let now = time::now();
     // Whoever is to run it may be about to.
-    let late = time::now().saturating_sub(PERIOD.as_nanos() as u64);
-    let ours = if driven() { late } else { time::now() };
+    let late = now.saturating_sub(PERIOD.as_nanos() as u64);
+    let ours = if time::driver_sleeps() { late } else { now };
     if next <= ours {
         let mut wakers = Vec::new();
-        time::run_overdue(time::now(), &mut wakers);
+        time::run_overdue(now, &mut wakers);
         errands::wake_all(&mut wakers);
     }
 }

@@ -1,4 +1,5 @@
-//! Until when the driver of the reactor sleeps: one word of the process, so that an earlier timer can shorten the sleep.
+//! Until when the driver of the reactor sleeps, and until when the monitor does: two words of the process, so that an earlier timer
+//! can shorten the sleep.
 //!
 //! A driver takes the earliest deadline of all shards as its timeout. An earlier timer armed meanwhile must either be seen by
 //! the driver before it sleeps, or its armer must see the driver and wake it. Each side writes, fences and reads the other's word:
@@ -20,68 +21,172 @@
 //! Who arms into the shard of its own P does not look: it has the P, so it will run its timers or look before it parks. Who arms
 //! into any other shard looks at once.
 //!
-//! Rejected: a lock around both words (each foreign timer would take the same one); notifying on every insert, as reactors with
+//! While nobody drives, the monitor sees to the timers, by the same table and with a word of its own ([`Alarms`]): an armer that finds
+//! no driver looks there, and wakes the monitor only if that means to sleep past the deadline. A monitor that is awake looks at
+//! the shards before it sleeps. So a thread outside a runtime that arms and cancels one timer after the other wakes it once.
+//!
+//! Beside a driver that sleeps, the monitor wakes [`RARELY`] after the earliest deadline, in case that the driver does something else
+//! by then. So a driver that wakes, and may compute for long, looks at the monitor's word in the same way, with so much more patience.
+//! The monitor asks for a driver after the fence of its own announcement: then, if the armer's fence is first, it sees the timer;
+//! if its own is first, the armer reads its word, or saw a driver, who reads it on leaving.
+//!
+//! Rejected: a lock around the words (each foreign timer would take the same one); notifying on every insert, as reactors with
 //! one global set of timers do (a system call per timer).
 
 use gort_primitives::atomic::{AtomicU64, Ordering, fence};
 
+use super::clock::NEVER;
+
+/// How late a timer may be while the driver that covered it does something else. As with sockets: a shorter time costs a wake-up
+/// for each timer that the driver runs, and this one a hundred in a second at most.
+const RARELY: u64 = 10_000_000;
+
 /// Nobody sleeps. As a deadline it is earlier than any, so that no one is asked to shorten a sleep that does not happen.
 const NOBODY: u64 = 0;
 
-/// Until when the driver of the reactor sleeps.
+/// Until when one thread sleeps that sees to timers.
 #[derive(Debug)]
-pub(crate) struct Alarm {
+pub(super) struct Alarm {
     until: AtomicU64,
 }
 
-/// Who sees to a deadline.
+/// What a sleeper has to do with a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Watch {
-    /// The driver wakes in time.
+    /// It wakes in time.
     Covered,
-    /// The driver sleeps longer; the caller must notify it now.
+    /// It sleeps longer; the caller must wake it now.
     Oversleeps,
-    /// No driver sleeps.
+    /// It does not sleep.
     Nobody,
 }
 
+/// Until when the two threads sleep that see to the timers of all others.
+#[derive(Debug)]
+pub(super) struct Alarms {
+    /// The driver of the reactor, whichever thread that is.
+    pub(super) driver: Alarm,
+    /// The monitor. Until it is started it sleeps for ever.
+    monitor: Alarm,
+}
+
+impl Alarms {
+    pub(super) fn new() -> Alarms {
+        Alarms {
+            driver: Alarm::new(NOBODY),
+            monitor: Alarm::new(NEVER),
+        }
+    }
+
+    /// Sees to it that somebody wakes for `deadline`, which is in its shard's `next` by now.
+    pub(super) fn see_to(&self, deadline: u64, driver: impl FnOnce(), monitor: impl FnOnce()) {
+        match self.driver.look(deadline) {
+            Watch::Covered => {}
+            Watch::Oversleeps => driver(),
+            // Who does not sleep looks before it does.
+            Watch::Nobody => match self.monitor.look(deadline) {
+                Watch::Covered | Watch::Nobody => {}
+                Watch::Oversleeps => monitor(),
+            },
+        }
+    }
+
+    /// Sees to it that the monitor wakes not long after `next`, the earliest deadline of all shards. Called by a driver that is awake
+    /// and may not look at the shards for some time.
+    pub(super) fn driver_leaves(&self, next: u64, monitor: impl FnOnce()) {
+        if next != NEVER && self.monitor.look(patient(next)) == Watch::Oversleeps {
+            monitor();
+        }
+    }
+
+    /// Announces that the monitor sleeps until the earliest deadline, or not much longer if a driver sees to that; returns until
+    /// when it may. `notify` wakes a driver that sleeps past the deadline.
+    pub(super) fn monitor_sleeps(&self, next: impl FnOnce() -> u64, notify: impl FnOnce()) -> u64 {
+        self.monitor.announce(NEVER, || {
+            let next = next();
+            match self.driver.look(next) {
+                Watch::Nobody => next,
+                Watch::Covered => patient(next),
+                Watch::Oversleeps => {
+                    notify();
+                    patient(next)
+                }
+            }
+        })
+    }
+
+    /// Announces that the monitor sleeps until `wanted`, or until the earliest deadline of those that nobody else may be looking at
+    /// now; returns until when it may.
+    pub(super) fn monitor_pauses(&self, wanted: u64, next: impl FnOnce() -> u64) -> u64 {
+        self.monitor
+            .announce(wanted, || match self.driver.sleeps() {
+                true => NEVER,
+                false => next(),
+            })
+    }
+
+    /// Announces that the monitor is awake.
+    pub(super) fn monitor_wakes(&self) {
+        self.monitor.clear();
+    }
+}
+
+/// [`RARELY`] after `deadline`.
+fn patient(deadline: u64) -> u64 {
+    deadline.saturating_add(RARELY)
+}
+
 impl Alarm {
-    pub(super) fn new() -> Alarm {
+    fn new(until: u64) -> Alarm {
         Alarm {
-            until: AtomicU64::new(NOBODY),
+            until: AtomicU64::new(until),
         }
     }
 
     /// Announces that the caller is going to sleep until `wanted`; returns until when it may, given what `next` says now.
     ///
-    /// One driver at a time: the caller holds the baton.
+    /// One caller at a time: the driver holds the baton, and there is one monitor.
     pub(super) fn announce(&self, wanted: u64, next: impl FnOnce() -> u64) -> u64 {
-        // Relaxed: the fence orders it before the reads of `next`.
-        self.until.store(wanted.max(1), Ordering::Relaxed);
+        self.set(wanted.max(1));
         // SeqCst: pairs with the fence in `look`; see the table above.
         fence(Ordering::SeqCst);
         let earliest = next();
         if earliest >= wanted {
             return wanted;
         }
-        // Relaxed: who still reads the later value notifies without need. It may overwrite the lower value of an armer; that
-        // armer's notification is under way, so `until` is never earlier than the driver wakes.
-        self.until.store(earliest.max(1), Ordering::Relaxed);
+        // Who still reads the later value notifies without need. This may overwrite the lower value of an armer; that armer's
+        // notification is under way, so `until` is never earlier than the driver wakes.
+        self.set(earliest.max(1));
         earliest
     }
 
-    /// Announces that the driver is awake. Somebody must look at the shards again afterwards.
-    pub(crate) fn clear(&self) {
-        // Relaxed: ordered by the fence.
-        self.until.store(NOBODY, Ordering::Relaxed);
+    /// Stores what nobody else does but armers, in exchange for what was stored here before.
+    fn set(&self, until: u64) {
+        // Relaxed: the callers' fences order it before the reads of `next`, where it matters.
+        #[cfg(not(gort_loom))]
+        self.until.store(until, Ordering::Relaxed);
+        // loom does not know that this follows each exchange of what its thread stored before, if it does not read.
+        #[cfg(gort_loom)]
+        self.until.swap(until, Ordering::Relaxed);
+    }
+
+    /// Announces that the caller is awake. Somebody must look at the shards again afterwards.
+    pub(super) fn clear(&self) {
+        self.set(NOBODY);
         // SeqCst: pairs with the fence in `look`. If ours is first, the armer reads `NOBODY`; if theirs is first, what is read of
         // the shards after this call includes their timer.
         fence(Ordering::SeqCst);
     }
 
-    /// Finds out who sees to `deadline`, which is in its shard's `next` by now.
-    pub(crate) fn look(&self, deadline: u64) -> Watch {
+    /// Whether the thread sleeps.
+    pub(super) fn sleeps(&self) -> bool {
+        // Relaxed: a hint.
+        self.until.load(Ordering::Relaxed) != NOBODY
+    }
+
+    /// Finds out whether the thread sees to `deadline`, which is in its shard's `next` by now.
+    pub(super) fn look(&self, deadline: u64) -> Watch {
         // SeqCst: pairs with the fences in `announce` and `clear`.
         fence(Ordering::SeqCst);
         // Relaxed: ordered by the fence.
@@ -111,11 +216,10 @@ mod model;
 #[cfg(all(test, not(gort_loom)))]
 mod tests {
     use super::*;
-    use crate::time::clock::NEVER;
 
     #[test]
     fn only_the_first_of_several_armers_notifies() {
-        let alarm = Alarm::new();
+        let alarm = Alarm::new(NOBODY);
         assert_eq!(alarm.look(50), Watch::Nobody);
         assert_eq!(alarm.announce(NEVER, || NEVER), NEVER);
         assert_eq!(alarm.look(50), Watch::Oversleeps);
@@ -126,8 +230,41 @@ mod tests {
     }
 
     #[test]
+    fn the_monitor_is_woken_once_for_timers_that_come_and_go() {
+        let alarms = Alarms::new();
+        let woken = std::cell::Cell::new(0);
+        let see_to = |deadline| {
+            let driver = || unreachable!("nobody drives");
+            alarms.see_to(deadline, driver, || woken.set(woken.get() + 1));
+        };
+        see_to(50);
+        alarms.monitor_wakes();
+        see_to(45);
+        assert_eq!(alarms.monitor_sleeps(|| 50, || ()), 50);
+        for deadline in 50..100 {
+            see_to(deadline);
+        }
+        assert_eq!(woken.get(), 1);
+        see_to(40);
+        assert_eq!(woken.get(), 2);
+    }
+
+    #[test]
+    fn the_monitor_leaves_timers_to_a_driver_but_not_for_ever() {
+        let alarms = Alarms::new();
+        assert_eq!(alarms.driver.announce(NEVER, || 50), 50);
+        let until = alarms.monitor_sleeps(|| 50, || ());
+        assert!(until > 50 && until < NEVER);
+        alarms.driver.clear();
+        alarms.driver_leaves(60, || unreachable!("it wakes in time"));
+        let mut woken = false;
+        alarms.driver_leaves(40, || woken = true);
+        assert!(woken);
+    }
+
+    #[test]
     fn a_driver_sleeps_no_longer_than_the_earliest_timer() {
-        let alarm = Alarm::new();
+        let alarm = Alarm::new(NOBODY);
         assert_eq!(alarm.announce(100, || 70), 70);
         assert_eq!(alarm.look(80), Watch::Covered);
         assert_eq!(alarm.announce(100, || 0), 0);

@@ -6,7 +6,6 @@
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use super::alarm::Watch;
 use super::clock;
 use super::heap::Slot;
 use super::shard::{Place, Shard};
@@ -148,15 +147,6 @@ fn nanos(deadline: Option<Instant>) -> u64 {
 #[inline]
 fn ensure_watched(place: Place, duty: Duty, deadline: u64) {
     if place == Place::First && duty == Duty::Theirs {
-        ensure_watched_slow(deadline);
-    }
-}
-
-#[cold]
-fn ensure_watched_slow(deadline: u64) {
-    match shards::look(deadline) {
-        Watch::Covered => {}
-        Watch::Oversleeps => super::notify_driver(),
-        Watch::Nobody => super::ensure_driver(),
+        shards::see_to(deadline);
     }
 }

@@ -14,7 +14,7 @@ use std::task::Waker;
 
 use crossbeam_utils::CachePadded;
 
-use super::alarm::{Alarm, Watch};
+use super::alarm::{Alarms, Watch};
 use super::clock::NEVER;
 use super::shard::Shard;
 
@@ -26,7 +26,7 @@ const CHUNK: usize = 32;
 
 static REGISTRY: Registry = Registry::new();
 
-static ALARM: LazyLock<CachePadded<Alarm>> = LazyLock::new(|| CachePadded::new(Alarm::new()));
+static ALARMS: LazyLock<CachePadded<Alarms>> = LazyLock::new(|| CachePadded::new(Alarms::new()));
 
 thread_local! {
     /// The shard of the P that this thread holds.
@@ -49,10 +49,10 @@ pub(crate) fn acquire() -> &'static Shard {
     REGISTRY.acquire()
 }
 
-/// Gives the shard of a retired P back. Its timers go on to fire; the caller does with the answer as after arming.
-pub(crate) fn release(shard: &'static Shard) -> Watch {
+/// Gives the shard of a retired P back. Its timers go on to fire.
+pub(crate) fn release(shard: &'static Shard) {
     REGISTRY.release(shard);
-    look(shard.next())
+    see_to(shard.next());
 }
 
 /// Says that this thread holds the P of `shard`, or none, from now on; returns what was said before.
@@ -64,7 +64,11 @@ pub(crate) fn enter(shard: Option<&'static Shard>) -> Option<&'static Shard> {
 /// The earliest deadline of all shards.
 #[inline]
 pub(crate) fn next_deadline() -> u64 {
-    REGISTRY.iter().map(Shard::next).min().unwrap_or(NEVER)
+    earliest(REGISTRY.iter())
+}
+
+fn earliest(shards: impl Iterator<Item = &'static Shard>) -> u64 {
+    shards.map(Shard::next).min().unwrap_or(NEVER)
 }
 
 /// Moves the wakers of all timers that are due, whatever their shard, into `due`; the caller wakes them. Says how many.
@@ -77,17 +81,52 @@ pub(crate) fn run_overdue(now: u64, due: &mut Vec<Waker>) -> usize {
 
 /// Announces that the driver of the reactor is about to sleep until `wanted`; returns until when it may.
 pub(crate) fn announce(wanted: u64) -> u64 {
-    ALARM.announce(wanted, next_deadline)
+    ALARMS.driver.announce(wanted, next_deadline)
 }
 
 /// Announces that the driver is awake; it, or who drives next, looks at [`next_deadline`] again.
 pub(crate) fn clear() {
-    ALARM.clear();
+    ALARMS.driver.clear();
 }
 
-/// Asks who sees to `deadline`. A worker that parks without the baton asks for its own shard's next deadline.
-pub(crate) fn look(deadline: u64) -> Watch {
-    ALARM.look(deadline)
+/// Wakes the driver if it sleeps past the earliest deadline. A worker asks for it that parks without the baton.
+pub(crate) fn look() {
+    if ALARMS.driver.look(next_deadline()) == Watch::Oversleeps {
+        super::notify_driver();
+    }
+}
+
+/// Sees to the timers of others while the current thread, which has driven, does something else.
+pub(crate) fn driver_leaves() {
+    ALARMS.driver_leaves(next_deadline(), super::wake_monitor);
+}
+
+/// Whether the driver of the reactor sleeps, and is to wake for the next deadline.
+pub(crate) fn driver_sleeps() -> bool {
+    ALARMS.driver.sleeps()
+}
+
+/// Announces that the monitor is about to sleep deeply; returns until when it may. [`monitor_wakes`] follows.
+pub(crate) fn monitor_sleeps() -> u64 {
+    ALARMS.monitor_sleeps(next_deadline, super::notify_driver)
+}
+
+/// Announces that the monitor's next look at the timers is at `wanted`; returns until when it may sleep. [`monitor_wakes`] follows.
+///
+/// It sleeps past the deadlines of Ps, which are seldom all late.
+pub(crate) fn monitor_pauses(wanted: u64) -> u64 {
+    ALARMS.monitor_pauses(wanted, || earliest(REGISTRY.iter().take(FOREIGN)))
+}
+
+/// Announces that the monitor is awake. It looks at the timers before it sleeps again.
+pub(crate) fn monitor_wakes() {
+    ALARMS.monitor_wakes();
+}
+
+/// Sees to it that somebody wakes for `deadline`, the earliest of a shard that this thread does not answer for.
+#[cold]
+pub(super) fn see_to(deadline: u64) {
+    ALARMS.see_to(deadline, super::notify_driver, super::wake_monitor);
 }
 
 /// The shard to arm a timer in.
@@ -270,7 +309,7 @@ mod tests {
             assert_eq!(duty(shard), Duty::Ours);
             assert!(enter(None).is_some_and(|was| ptr::eq(was, shard)));
             assert_eq!(duty(shard), Duty::Theirs);
-            let _ = release(shard);
+            release(shard);
         })
         .join()
         .unwrap();

@@ -443,7 +443,7 @@ fn timers_that_change_threads_fire_once_each() {
                     kept.push((timer, probe));
                 }
                 enter(None);
-                let _ = release(shard);
+                release(shard);
                 kept
             })
         })
