@@ -33,9 +33,11 @@ pub use locks::{
     Acquire, AcquireOwned, Barrier, BarrierWait, BarrierWaitResult, Closed, Cond, CondWait, Lazy,
     Lock, LockOwned, MappedMutexGuard, Mutex, MutexGuard, Notified, Notify, Once, OnceCell,
     OwnedMappedMutexGuard, OwnedMutexGuard, OwnedNotified, OwnedRwLockMappedWriteGuard,
-    OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit, Read, ReadOwned, RwLock,
-    RwLockMappedWriteGuard, RwLockReadGuard, RwLockWriteGuard, Semaphore, SemaphorePermit,
-    SetError, Tracked, TryAcquireError, TryLockError, WaitAll, WaitGroup, Write, WriteOwned,
+    OwnedRwLockReadGuard, OwnedRwLockUpgradableReadGuard, OwnedRwLockWriteGuard,
+    OwnedSemaphorePermit, Read, ReadOwned, RwLock, RwLockMappedWriteGuard, RwLockReadGuard,
+    RwLockUpgradableReadGuard, RwLockWriteGuard, Semaphore, SemaphorePermit, SetError, Tracked,
+    TryAcquireError, TryLockError, UpgradableRead, UpgradableReadOwned, Upgrade, UpgradeOwned,
+    WaitAll, WaitGroup, Write, WriteOwned,
 };
 
 pub use pool::{Pool, Pooled};

@@ -17,6 +17,8 @@ mod raw_semaphore;
 mod rwlock;
 mod rwlock_guard;
 mod rwlock_owned_guard;
+mod rwlock_upgradable;
+mod rwlock_upgradable_guard;
 mod semaphore;
 pub(crate) mod wait;
 mod wait_group;
@@ -33,6 +35,10 @@ pub use rwlock::{Read, ReadOwned, RwLock, Write, WriteOwned};
 pub use rwlock_guard::{RwLockMappedWriteGuard, RwLockReadGuard, RwLockWriteGuard};
 pub use rwlock_owned_guard::{
     OwnedRwLockMappedWriteGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard,
+};
+pub use rwlock_upgradable::{UpgradableRead, UpgradableReadOwned};
+pub use rwlock_upgradable_guard::{
+    OwnedRwLockUpgradableReadGuard, RwLockUpgradableReadGuard, Upgrade, UpgradeOwned,
 };
 pub use semaphore::{
     Acquire, AcquireOwned, Closed, OwnedSemaphorePermit, Semaphore, SemaphorePermit,

@@ -14,3 +14,5 @@ mod semantics;
 mod support;
 #[path = "locks/tasks.rs"]
 mod tasks;
+#[path = "locks/upgradable.rs"]
+mod upgradable;

@@ -9,8 +9,9 @@ use std::task::{Context, Poll, Waker};
 
 use gort_sync::singleflight::Group;
 use gort_sync::{
-    Barrier, Cond, Context as Deadline, Latch, Lazy, Mutex, Notify, Once, OnceCell, RwLock,
-    Semaphore, WaitGroup, WaitKind, chan, oneshot, set_wait_hook, watch,
+    Barrier, Cond, Context as Deadline, Latch, Lazy, Mutex, Notify, Once, OnceCell,
+    OwnedRwLockUpgradableReadGuard, RwLock, RwLockUpgradableReadGuard, Semaphore, WaitGroup,
+    WaitKind, chan, oneshot, set_wait_hook, watch,
 };
 
 thread_local! {
@@ -49,7 +50,7 @@ fn the_hook_hears_why_and_where_a_lock_waits_and_nothing_when_it_does_not() {
     assert_eq!(waits_of(rwlock.read()), []);
 
     let _locked = mutex.try_lock().unwrap();
-    let _writes = rwlock.try_write().unwrap();
+    let writes = rwlock.try_write().unwrap();
     let (lock, owned) = (mutex.lock(), mutex.clone().lock_owned());
     let line = line!() - 1;
     assert_eq!(waits_of(lock), [(WaitKind::Mutex, line)]);
@@ -64,6 +65,9 @@ fn the_hook_hears_why_and_where_a_lock_waits_and_nothing_when_it_does_not() {
     let line = line!() - 1;
     assert_eq!(waits_of(write), [(WaitKind::RwLockWrite, line)]);
     assert_eq!(waits_of(owned), [(WaitKind::RwLockWrite, line)]);
+
+    drop(writes);
+    upgradable_reads_tell_too(&rwlock);
 
     let (one, many) = (semaphore.acquire(), semaphore.acquire_many(2));
     let line = line!() - 1;
@@ -146,6 +150,19 @@ fn the_rest_tells_too() {
     let mut leads = pin!(calls.work(1, pending::<()>()));
     assert_eq!(waits_of(leads.as_mut()), []);
     waits(WaitKind::Singleflight, line!(), calls.work(1, async {}));
+}
+
+fn upgradable_reads_tell_too(lock: &Arc<RwLock<()>>) {
+    let upgradable = lock.try_upgradable_read().expect("free");
+    waits(WaitKind::RwLockRead, line!(), lock.upgradable_read());
+    let owned = lock.clone().upgradable_read_owned();
+    waits(WaitKind::RwLockRead, line!() - 1, owned);
+    let _reads = lock.try_read().expect("beside it");
+    let upgrade = RwLockUpgradableReadGuard::upgrade(upgradable);
+    waits(WaitKind::RwLockWrite, line!() - 1, upgrade);
+    let upgradable = lock.clone().try_upgradable_read_owned().expect("free");
+    let upgrade = OwnedRwLockUpgradableReadGuard::upgrade(upgradable);
+    waits(WaitKind::RwLockWrite, line!() - 1, upgrade);
 }
 
 fn the_ends_of_channels_tell_too() {

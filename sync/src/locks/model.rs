@@ -10,7 +10,9 @@ use gort_primitives::sync::Arc;
 use gort_primitives::thread;
 use loom::future::block_on;
 
-use super::{Barrier, Cond, Mutex, Notify, OnceCell, RwLock, Semaphore, WaitGroup};
+use super::{
+    Barrier, Cond, Mutex, Notify, OnceCell, RwLock, RwLockUpgradableReadGuard, Semaphore, WaitGroup,
+};
 
 fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
@@ -116,6 +118,58 @@ fn model_mutex_starving_waiter_gets_the_lock() {
         });
         let locked = passer.join().unwrap();
         assert_eq!(mutex.try_lock().unwrap().get(), 2 + locked);
+    });
+}
+
+/// Adds one to what it has read, and nobody has written in between.
+async fn read_and_add(lock: &RwLock<Watched>) {
+    let read = lock.upgradable_read().await;
+    let seen = read.get();
+    let write = RwLockUpgradableReadGuard::upgrade(read).await;
+    assert_eq!(write.get(), seen);
+    write.add(1);
+}
+
+#[test]
+fn model_rwlock_upgrades_follow_each_other() {
+    loom::model(|| {
+        let lock = Arc::new(RwLock::new(Watched::default()));
+        let other = lock.clone();
+        let thread = thread::spawn(move || block_on(read_and_add(&other)));
+        block_on(read_and_add(&lock));
+        thread.join().unwrap();
+        assert_eq!(lock.try_write().unwrap().get(), 2);
+    });
+}
+
+#[test]
+fn model_rwlock_upgrade_goes_before_a_writer_that_waits() {
+    loom::model(|| {
+        let lock = Arc::new(RwLock::new(Watched::default()));
+        let other = lock.clone();
+        let writer = thread::spawn(move || block_on(async { other.write().await.add(1) }));
+        block_on(read_and_add(&lock));
+        writer.join().unwrap();
+        assert_eq!(lock.try_upgradable_read().unwrap().get(), 2);
+    });
+}
+
+#[test]
+fn model_rwlock_upgrade_that_is_dropped_unlocks() {
+    loom::model(|| {
+        let lock = Arc::new(RwLock::new(Watched::default()));
+        let read = lock.try_upgradable_read().unwrap();
+        let (other, another) = (lock.clone(), lock.clone());
+        let reader = lock.try_read().unwrap();
+        let writer = thread::spawn(move || block_on(async { other.write().await.add(1) }));
+        {
+            let mut upgrade = pin!(RwLockUpgradableReadGuard::upgrade(read));
+            assert!(poll_once(upgrade.as_mut()).is_pending());
+            drop(reader);
+        }
+        block_on(read_and_add(&another));
+        writer.join().unwrap();
+        assert_eq!(lock.try_write().unwrap().get(), 2);
     });
 }
 

@@ -92,6 +92,30 @@ impl RawSemaphore {
         }
     }
 
+    /// Takes `n` permits if they are free, whoever waits. Not of a semaphore that is ever closed.
+    pub(super) fn try_acquire_first(&self, n: usize) -> bool {
+        let _list = self.queue.lock();
+        self.take_or_set(n, 0)
+    }
+
+    /// Takes `n` permits if they are free, and else sets `bits`. Called under the queue's lock.
+    fn take_or_set(&self, n: usize, bits: usize) -> bool {
+        // Relaxed: the exchange below, or the queue's lock, orders.
+        let mut word = self.word.load(Ordering::Relaxed);
+        loop {
+            let enough = word / ONE >= n;
+            let next = if enough { word - n * ONE } else { word | bits };
+            // Acquire: as in `try_acquire`.
+            match self
+                .word
+                .compare_exchange_weak(word, next, Ordering::Acquire, Ordering::Relaxed)
+            {
+                Ok(_) => return enough,
+                Err(now) => word = now,
+            }
+        }
+    }
+
     /// Gives `n` permits back, and serves the queue. If there would be too many it adds none.
     #[inline]
     pub(super) fn release(&self, n: usize) -> Result<(), Overflow> {
@@ -322,6 +346,26 @@ impl RawAcquire {
             true => Poll::Pending,
             false => Poll::Ready(refused),
         }
+    }
+
+    /// As [`Self::poll`], before all others who wait. Not for a semaphore that is ever closed, nor for two at a time.
+    pub(super) fn poll_first(
+        self: Pin<&mut Self>,
+        raw: &RawSemaphore,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        if self.waiter.is_queued() {
+            return self.poll_queued(raw, cx).map(drop);
+        }
+        let waker = cx.waker().clone();
+        let mut list = raw.queue.lock();
+        if raw.take_or_set(self.n, WAITERS) {
+            drop(list);
+            return Poll::Ready(());
+        }
+        let n = self.n;
+        list.enter_first(self.project().waiter, waker, n);
+        Poll::Pending
     }
 
     /// Leaves the queue, and gives back what was granted.

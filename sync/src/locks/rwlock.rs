@@ -2,6 +2,10 @@
 //!
 //! A fair semaphore: a reader takes one permit, a writer all of them. So nobody starves: a writer that waits keeps later readers
 //! behind it, and is itself behind the readers that came earlier.
+//!
+//! An upgradable reader takes a little more than half of the permits: so there is one at a time, and to become a writer it takes the
+//! rest, before all who wait, since those behind a writer could otherwise wait for each other. Others who want to be the next one wait
+//! at a gate of their own, where they hold no reader up.
 
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -48,6 +52,8 @@ pub(super) const ALL: usize = u32::MAX as usize >> 3;
 /// ```
 pub struct RwLock<T: ?Sized> {
     pub(super) raw: RawSemaphore,
+    /// One permit, for an upgradable reader and for one who is in the queue to be it.
+    pub(super) gate: RawSemaphore,
     value: UnsafeCell<T>,
 }
 
@@ -64,6 +70,7 @@ impl<T> RwLock<T> {
         pub fn new(value: T) -> Self {
             Self {
                 raw: RawSemaphore::new(ALL),
+                gate: RawSemaphore::new(1),
                 value: UnsafeCell::new(value),
             }
         }

@@ -10,6 +10,8 @@ use std::ptr::NonNull;
 
 use super::raw_semaphore::RawSemaphore;
 use super::rwlock::{ALL, RwLock};
+use super::rwlock_upgradable::UPGRADABLE;
+use super::rwlock_upgradable_guard::RwLockUpgradableReadGuard;
 
 /// Gives `n` permits back, which were taken from it, so that they fit.
 #[inline]
@@ -109,6 +111,14 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
         let lock = ManuallyDrop::new(guard).lock;
         let reader = RwLockReadGuard::new(lock);
         give_back(&lock.raw, ALL - 1);
+        reader
+    }
+
+    /// Makes an upgradable read guard of it; no writer comes in between.
+    pub fn downgrade_to_upgradable(guard: Self) -> RwLockUpgradableReadGuard<'a, T> {
+        let lock = ManuallyDrop::new(guard).lock;
+        let reader = RwLockUpgradableReadGuard::new(lock, false);
+        give_back(&lock.raw, ALL - UPGRADABLE);
         reader
     }
 

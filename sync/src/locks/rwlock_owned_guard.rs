@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 use super::rwlock::{ALL, RwLock};
 use super::rwlock_guard::give_back;
+use super::rwlock_upgradable::UPGRADABLE;
+use super::rwlock_upgradable_guard::OwnedRwLockUpgradableReadGuard;
 
 /// Shared access to the value of a [`RwLock`] in an [`Arc`], or to a part of it, until this is dropped.
 #[must_use = "a guard that is not kept unlocks at once"]
@@ -123,6 +125,17 @@ impl<T: ?Sized> OwnedRwLockWriteGuard<T> {
         let lock = unsafe { ptr::read(&guard.lock) };
         let reader = OwnedRwLockReadGuard::new(lock);
         give_back(&reader.lock.raw, ALL - 1);
+        reader
+    }
+
+    /// Makes an upgradable read guard of it; no writer comes in between.
+    pub fn downgrade_to_upgradable(guard: Self) -> OwnedRwLockUpgradableReadGuard<T> {
+        let guard = ManuallyDrop::new(guard);
+        // SAFETY: `guard` is not dropped, so the Arc moves out once.
+        let lock = unsafe { ptr::read(&guard.lock) };
+        let reader = OwnedRwLockUpgradableReadGuard::new(lock, false);
+        let lock = OwnedRwLockUpgradableReadGuard::source(&reader);
+        give_back(&lock.raw, ALL - UPGRADABLE);
         reader
     }
 

@@ -300,6 +300,20 @@ impl Locked<'_> {
         self.list.tickets += 1;
     }
 
+    /// As [`Self::enter`], before all others. Tickets are in no order then: not for a queue that looks at them.
+    pub(crate) fn enter_first(&mut self, mut waiter: Pin<&mut Waiter>, waker: Waker, want: usize) {
+        self.enter(waiter.as_mut(), waker, want);
+        let linked = self.own(&waiter);
+        self.unlink(linked);
+        let second = self.list.head.replace(linked);
+        self.with(linked, |fields| fields.next = second);
+        match second {
+            None => self.list.tail = Some(linked),
+            Some(second) => self.with(second, |fields| fields.prev = Some(linked)),
+        }
+        self.list.len += 1;
+    }
+
     /// Returns where `waiter` stands, which is in this queue.
     pub(crate) fn state(&mut self, waiter: &Waiter) -> State {
         let linked = self.own(waiter);

@@ -4,12 +4,14 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use futures_lite::future::block_on;
 use gort_sync::chan::{self, RecvError, SendError, TryRecvError, TrySendError};
 use gort_sync::select;
+
+use super::support::Bomb;
 
 fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
@@ -207,14 +209,6 @@ fn a_select_that_another_arm_wins_reserves_nothing() {
     });
     sender.try_send(2).unwrap();
     assert_eq!(receiver.try_recv(), Ok(2));
-}
-
-struct Bomb;
-
-impl Wake for Bomb {
-    fn wake(self: Arc<Self>) {
-        panic!("a waker that panics");
-    }
 }
 
 #[test]
