@@ -1,15 +1,20 @@
 //! A gate that opens once.
+//!
+//! It opens before the queue is emptied, and who enters looks again under the queue's lock: so whoever is in the queue is let through.
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use event_listener::{Event, EventListener, Listener};
+use gort_primitives::atomic::{AtomicBool, Ordering};
+use pin_project_lite::pin_project;
 
 use crate::hook::{Site, WaitKind};
+use crate::locks::block::{block_on, block_until};
+use crate::locks::const_unless_loom;
+use crate::locks::wait::{Locked, WaitQueue, Waiter};
 
 /// A gate that is shut until it is opened, once and for all waiters: what Go does by closing a `chan struct{}`.
 ///
@@ -28,19 +33,20 @@ use crate::hook::{Site, WaitKind};
 /// thread.join().unwrap();
 /// assert!(stop.is_open());
 /// ```
-#[derive(Default)]
 pub struct Latch {
     open: AtomicBool,
-    opened: Event,
+    queue: WaitQueue,
 }
 
 impl Latch {
-    /// Creates a latch that is shut.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self {
-            open: AtomicBool::new(false),
-            opened: Event::new(),
+    const_unless_loom! {
+        /// Creates a latch that is shut.
+        #[must_use]
+        pub fn new() -> Self {
+            Self {
+                open: AtomicBool::new(false),
+                queue: WaitQueue::new(),
+            }
         }
     }
 
@@ -48,8 +54,9 @@ impl Latch {
     pub fn open(&self) -> bool {
         // Release: publishes what the opener did to the Acquire in `is_open`.
         let first = !self.open.swap(true, Ordering::Release);
-        // Fences before it looks for listeners, as `listen` does before a waiter's second look: either sees the other.
-        self.opened.notify(usize::MAX);
+        if first {
+            self.queue.lock().grant_all(Locked::grant_front, |_| ());
+        }
         first
     }
 
@@ -70,28 +77,32 @@ impl Latch {
         Wait {
             site: Site::here(),
             latch: self,
-            listener: None,
+            waiter: Waiter::new(),
         }
     }
 
     /// Blocks the thread until the latch is open.
+    #[track_caller]
     pub fn wait_blocking(&self) {
-        while !self.is_open() {
-            let listener = self.opened.listen();
-            if self.is_open() {
-                return;
-            }
-            listener.wait();
-        }
+        block_on(self.wait());
     }
 
     /// Blocks the thread until the latch is open or `timeout` is over. Returns whether it is open.
+    #[track_caller]
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
-        if self.is_open() {
-            return true;
+        match Instant::now().checked_add(timeout) {
+            Some(deadline) => block_until(self.wait(), deadline).is_some(),
+            None => {
+                self.wait_blocking();
+                true
+            }
         }
-        let listener = self.opened.listen();
-        self.is_open() || listener.wait_timeout(timeout).is_some() || self.is_open()
+    }
+}
+
+impl Default for Latch {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -103,39 +114,54 @@ impl fmt::Debug for Latch {
     }
 }
 
-/// The future of [`Latch::wait`].
-#[derive(Debug)]
-#[must_use = "futures do nothing unless polled"]
-pub struct Wait<'a> {
-    site: Site,
-    latch: &'a Latch,
-    listener: Option<EventListener>,
+pin_project! {
+    /// The future of [`Latch::wait`].
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Wait<'a> {
+        site: Site,
+        latch: &'a Latch,
+        #[pin]
+        waiter: Waiter,
+    }
+
+    impl PinnedDrop for Wait<'_> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if this.waiter.is_queued() {
+                let mut list = this.latch.queue.lock();
+                let left = list.leave(this.waiter);
+                drop(list);
+                drop(left);
+            }
+        }
+    }
 }
 
 impl Future for Wait<'_> {
     type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            if self.latch.is_open() {
-                return Poll::Ready(());
-            }
-            match &mut self.listener {
-                None => self.listener = Some(self.latch.opened.listen()),
-                Some(listener) => match Pin::new(listener).poll(cx) {
-                    Poll::Ready(()) => self.listener = None,
-                    Poll::Pending => return self.site.or_waits(WaitKind::Latch, Poll::Pending),
-                },
-            }
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        let latch = *this.latch;
+        if this.waiter.is_queued() {
+            let granted = this.waiter.poll(&latch.queue, cx).map(drop);
+            return this.site.or_waits(WaitKind::Latch, granted);
         }
+        let shut = |_: &mut Locked<'_>| (!latch.is_open()).then_some(1);
+        if latch.is_open() || !this.waiter.enter_if(&latch.queue, cx, shut) {
+            return Poll::Ready(());
+        }
+        this.site.or_waits(WaitKind::Latch, Poll::Pending)
     }
 }
 
 #[cfg(all(test, not(gort_loom)))]
 mod tests {
     use super::*;
-    use std::sync::Arc;
-    use std::task::Waker;
+    use std::pin::pin;
+    use std::sync::{Arc, Mutex, mpsc};
+    use std::task::{Wake, Waker};
     use std::thread;
 
     #[test]
@@ -146,7 +172,41 @@ mod tests {
         assert!(!latch.open());
         latch.wait_blocking();
         let mut cx = Context::from_waker(Waker::noop());
-        assert!(Pin::new(&mut latch.wait()).poll(&mut cx).is_ready());
+        assert!(pin!(latch.wait()).poll(&mut cx).is_ready());
+    }
+
+    /// Drops a wait when it is woken, as a task does that ends.
+    struct Ends(Mutex<Option<Pin<Box<Wait<'static>>>>>);
+
+    impl Wake for Ends {
+        fn wake(self: Arc<Self>) {
+            let wait = self.0.lock().expect("no panic").take();
+            drop(wait);
+        }
+    }
+
+    #[test]
+    fn a_waker_may_drop_another_wait_for_the_same_latch() {
+        let (ended, ends) = mpsc::channel();
+        thread::spawn(move || {
+            let latch: &'static Latch = Box::leak(Box::default());
+            let mut other = Box::pin(latch.wait());
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(other.as_mut().poll(&mut cx).is_pending());
+            let waker = Waker::from(Arc::new(Ends(Mutex::new(Some(other)))));
+            let mut wait = pin!(latch.wait());
+            let mut cx = Context::from_waker(&waker);
+            assert!(wait.as_mut().poll(&mut cx).is_pending());
+            drop(waker);
+            latch.open();
+            assert!(
+                wait.poll(&mut Context::from_waker(Waker::noop()))
+                    .is_ready()
+            );
+            ended.send(()).expect("it is waited for");
+        });
+        let ended = ends.recv_timeout(Duration::from_secs(60));
+        ended.expect("no lock is held while a waker runs");
     }
 
     #[test]

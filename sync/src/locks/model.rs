@@ -10,6 +10,8 @@ use gort_primitives::sync::Arc;
 use gort_primitives::thread;
 use loom::future::block_on;
 
+use crate::Latch;
+
 use super::{
     Barrier, Cond, Mutex, Notify, OnceCell, RwLock, RwLockUpgradableReadGuard, Semaphore, WaitGroup,
 };
@@ -170,6 +172,27 @@ fn model_rwlock_upgrade_that_is_dropped_unlocks() {
         block_on(read_and_add(&another));
         writer.join().unwrap();
         assert_eq!(lock.try_write().unwrap().get(), 2);
+    });
+}
+
+#[test]
+fn model_latch_lets_through_who_comes_before_and_after() {
+    loom::model(|| {
+        let latch = Arc::new(Latch::new());
+        let seen = Arc::new(Watched::default());
+        let (other, sees) = (latch.clone(), seen.clone());
+        let waiter = thread::spawn(move || {
+            block_on(other.wait());
+            sees.get()
+        });
+        {
+            let mut gone = pin!(latch.wait());
+            assert!(poll_once(gone.as_mut()).is_pending());
+        }
+        seen.add(1);
+        assert!(latch.open());
+        block_on(latch.wait());
+        assert_eq!(waiter.join().unwrap(), 1);
     });
 }
 
