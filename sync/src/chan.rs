@@ -67,6 +67,7 @@ pub use weak::{WeakReceiver, WeakSender};
 
 use crate::hook::Site;
 use crate::locks::block::{block_on, block_until};
+use crate::panics::FirstPanic;
 
 /// Creates a channel without a buffer: a sender waits until a receiver takes its value.
 #[must_use]
@@ -401,14 +402,18 @@ impl<T> Clone for Receiver<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
+        let mut panic = FirstPanic::default();
         if let Some(key) = self.parked.take() {
-            self.chan.cancel_recv(key);
+            panic.catch(|| self.chan.cancel_recv(key));
         }
         // Relaxed: what the receivers did to the channel they did under its lock, which `close` takes after them.
         if self.chan.receivers.fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.chan.close();
-            self.chan.discard();
+            panic.catch(|| {
+                self.chan.close();
+            });
+            panic.catch(|| self.chan.discard());
         }
+        panic.resume();
     }
 }
 

@@ -19,6 +19,7 @@ mod hook;
 mod latch;
 mod locks;
 pub mod oneshot;
+mod panics;
 mod pool;
 mod select;
 pub mod singleflight;

@@ -28,6 +28,7 @@ use std::time::{Duration, Instant};
 use gort_primitives::atomic::{AtomicBool, Ordering};
 use gort_primitives::sync::{Mutex, MutexGuard};
 
+use crate::panics::FirstPanic;
 use crate::timers;
 
 #[cfg(all(test, gort_loom))]
@@ -196,9 +197,9 @@ impl<T> Shared<T> {
         (0..=mask).map(move |n| &self.shards[first.wrapping_add(n) & mask].0)
     }
 
-    /// Drops what was in the pool at the last call and is still there. Returns whether there is anything left.
-    fn age(&self) -> bool {
-        let mut left = false;
+    /// Drops what was in the pool at the last call and is still there. Returns whether there is anything left, and what panicked.
+    fn age(&self) -> (bool, FirstPanic) {
+        let (mut left, mut panic) = (false, FirstPanic::default());
         for shard in &self.shards {
             let mut shard = lock(&shard.0);
             let newer = mem::take(&mut shard.newer);
@@ -206,9 +207,9 @@ impl<T> Shared<T> {
             let old = mem::replace(&mut shard.older, newer);
             drop(shard);
             // After the lock: it is somebody else's code.
-            drop(old);
+            panic.catch(|| drop(old));
         }
-        left
+        (left, panic)
     }
 }
 
@@ -243,9 +244,11 @@ impl<T: Send + 'static> Shared<T> {
     fn tick(self: &Arc<Self>) {
         // Relaxed: as in `arm`.
         self.armed.store(false, Ordering::Relaxed);
-        if self.age() {
+        let (left, panic) = self.age();
+        if left {
             self.arm();
         }
+        panic.resume();
     }
 }
 

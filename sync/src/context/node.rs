@@ -12,10 +12,8 @@
 
 use std::any::Any;
 use std::fmt;
-use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, PoisonError, Weak};
 use std::task::{Wake, Waker};
-use std::thread;
 use std::time::Instant;
 
 use gort_primitives::atomic::{AtomicU8, Ordering};
@@ -23,6 +21,7 @@ use gort_primitives::sync::{Mutex, MutexGuard};
 use slab::Slab;
 
 use super::{Cause, ContextError};
+use crate::panics::FirstPanic;
 use crate::{Notify, timers};
 
 const LIVE: u8 = 0;
@@ -182,15 +181,11 @@ impl Node {
             ended.extend(children.into_iter().map(Ended::new));
             next += 1;
         }
-        let mut first = None;
+        let mut panic = FirstPanic::default();
         for node in ended {
-            node.tell(&mut first);
+            node.tell(&mut panic);
         }
-        if let Some(panic) = first
-            && !thread::panicking()
-        {
-            panic::resume_unwind(panic);
-        }
+        panic.resume();
     }
 
     /// Takes it off its parent's list.
@@ -227,6 +222,7 @@ struct Ended {
     /// Whether it was us who ended it.
     ours: bool,
     funcs: Vec<Func>,
+    timer: Option<Box<dyn Any + Send>>,
 }
 
 impl Ended {
@@ -235,17 +231,18 @@ impl Ended {
             node,
             ours: false,
             funcs: Vec::new(),
+            timer: None,
         }
     }
 
-    /// Ends the node, unless it has, and returns its children.
+    /// Ends the node, unless it has, and returns its children. Runs no foreign code.
     fn mark(&mut self, why: ContextError, cause: Option<Cause>) -> Vec<Arc<Node>> {
         let mut inner = self.node.lock();
         let Some(links) = inner.links.take() else {
             return Vec::new();
         };
         inner.cause = cause;
-        let timer = inner.timer.take();
+        self.timer = inner.timer.take();
         let state = match why {
             ContextError::Canceled => CANCELED,
             ContextError::DeadlineExceeded => DEADLINE,
@@ -253,7 +250,6 @@ impl Ended {
         // Release: publishes what was done before the end to the Acquire in `err`.
         self.node.state.store(state, Ordering::Release);
         drop(inner);
-        drop(timer);
         self.ours = true;
         let mut children = Vec::new();
         for (_, link) in links {
@@ -266,20 +262,17 @@ impl Ended {
         children
     }
 
-    /// Wakes who waits for the node, and calls its functions. Keeps the first panic.
-    fn tell(self, first: &mut Option<Box<dyn Any + Send>>) {
-        let mut catch = |f: &mut dyn FnMut()| {
-            if let Err(panic) = panic::catch_unwind(AssertUnwindSafe(f)) {
-                first.get_or_insert(panic);
-            }
-        };
+    /// Wakes who waits for the node, calls its functions, and drops its timer and the node itself, either of which may be the last to
+    /// have somebody's cause. Keeps the first panic.
+    fn tell(self, panic: &mut FirstPanic) {
         if self.ours {
-            catch(&mut || self.node.ended.notify_waiters());
+            panic.catch(|| self.node.ended.notify_waiters());
         }
         for func in self.funcs {
-            let mut func = Some(func);
-            catch(&mut || func.take().into_iter().for_each(|func| func()));
+            panic.catch(func);
         }
+        panic.catch(|| drop(self.timer));
+        panic.catch(|| drop(self.node));
     }
 }
 

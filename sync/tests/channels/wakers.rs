@@ -2,8 +2,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 
+use futures_lite::Stream;
 use gort_sync::Selector;
 use gort_sync::chan::{TryRecvError, bounded, unbuffered};
 
@@ -143,4 +144,23 @@ fn a_forgotten_receiver_keeps_one_value() {
     recv.waits();
     assert_eq!(sender.try_send(3), Ok(()));
     assert_eq!(recv.done(), Ok(3));
+}
+
+/// The value goes to a receiver that cannot be woken; who gave it back has gone all the same.
+#[test]
+fn a_receiver_that_wakes_one_who_panics_is_gone_all_the_same() {
+    let (sender, stream) = bounded(1);
+    let other = stream.clone();
+    let mut next = Box::pin(stream);
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(next.as_mut().poll_next(&mut cx).is_pending());
+    let mut recv = Polled::new(other.recv());
+    assert!(recv.poll_with(&Waker::from(Arc::new(Bomb))).is_pending());
+    sender.try_send(1).unwrap();
+    catch_unwind(AssertUnwindSafe(|| drop(next))).unwrap_err();
+    assert_eq!(recv.done(), Ok(1));
+    assert_eq!(sender.receiver_count(), 1);
+    drop(recv);
+    drop(other);
+    assert!(sender.is_closed());
 }

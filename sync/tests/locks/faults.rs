@@ -1,8 +1,8 @@
 //! Wakers that panic, guards and futures that are leaked, numbers that are too large: defined, and never corrupt.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Wake, Waker};
 
 use gort_sync::{Mutex, Notify, OnceCell, RwLock, Semaphore, WaitGroup};
 
@@ -54,6 +54,39 @@ fn a_waker_that_panics_harms_only_its_own_task() {
     assert!(catch_unwind(AssertUnwindSafe(|| drop(guard))).is_err());
     drop(bad);
     drop(good.done());
+}
+
+/// Panics with something that panics when it is dropped.
+struct Cluster;
+
+impl Wake for Cluster {
+    fn wake(self: Arc<Self>) {
+        panic_any(Again);
+    }
+}
+
+struct Again;
+
+impl Drop for Again {
+    fn drop(&mut self) {
+        panic!("a panic that panics");
+    }
+}
+
+#[test]
+fn panics_that_panic_keep_nobody_from_being_woken() {
+    let bomb = Waker::from(Arc::new(Cluster));
+    let notify = Notify::new();
+    let mut bad = [(); 2].map(|()| Polled::new(notify.notified()));
+    let (woken, waker) = Count::new();
+    let mut good = Polled::new(notify.notified());
+    for bad in &mut bad {
+        assert!(bad.poll_with(&bomb).is_pending());
+    }
+    assert!(good.poll_with(&waker).is_pending());
+    let panic = catch_unwind(AssertUnwindSafe(|| notify.notify_waiters()));
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(panic))).is_err());
+    assert_eq!(woken.get(), 1);
 }
 
 #[test]

@@ -364,3 +364,44 @@ fn an_error_without_a_text_is_a_cause_too() {
     cancel.cancel_cause(Why);
     assert!(ctx.cause().expect("it has ended").is::<Why>());
 }
+
+/// A cause that panics when it is dropped.
+#[derive(Debug)]
+struct Sour;
+
+impl std::fmt::Display for Sour {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("sour")
+    }
+}
+
+impl Error for Sour {}
+
+impl Drop for Sour {
+    fn drop(&mut self) {
+        panic!("a cause that panics");
+    }
+}
+
+/// A deadline that is not needed any more has the only reference to its cause.
+#[test]
+fn a_cause_that_panics_when_it_is_dropped_leaves_nobody_waiting() {
+    let (ctx, cancel) = cancellable();
+    let child = ctx.with_deadline_cause(Instant::now() + FAR, Sour);
+    let (below, _cancel) = child.with_cancel();
+    let calls = [count_end(&ctx), count_end(&child), count_end(&below)];
+    let mut waits = [&ctx, &child, &below].map(|ctx| Polled::new(ctx.done()));
+    let (woken, waker) = Count::new();
+    for wait in &mut waits {
+        assert!(wait.poll_with(&waker).is_pending());
+    }
+    let cancelled = catch_unwind(AssertUnwindSafe(|| cancel.cancel()));
+    assert!(cancelled.is_err(), "its panic goes to who cancelled");
+    assert_eq!(woken.get(), 3);
+    for calls in calls {
+        assert_eq!(calls.load(Ordering::SeqCst), 1);
+    }
+    for mut wait in waits {
+        assert_eq!(wait.done(), ContextError::Canceled);
+    }
+}

@@ -115,3 +115,32 @@ fn nobody_has_what_another_has() {
         assert!(made.load(Ordering::SeqCst) > 0);
     });
 }
+
+/// Tells that it is dropped, and panics.
+struct Sour(Sender<()>);
+
+impl Drop for Sour {
+    fn drop(&mut self) {
+        let _ = self.0.send(());
+        if !thread::panicking() {
+            panic!("a value that panics");
+        }
+    }
+}
+
+#[test]
+fn a_value_that_panics_when_it_is_dropped_keeps_no_other_from_it() {
+    let (tell, told) = channel();
+    let idle = Duration::from_millis(5);
+    let pool = Arc::new(Pool::with_idle(|| unreachable!("nobody takes"), idle));
+    // On threads of their own: a thread has its own part of the pool.
+    for _ in 0..8 {
+        let (pool, value) = (pool.clone(), Sour(tell.clone()));
+        thread::spawn(move || pool.put(value))
+            .join()
+            .expect("no panic");
+    }
+    for _ in 0..8 {
+        told.recv_timeout(GUARD).expect("each is dropped");
+    }
+}

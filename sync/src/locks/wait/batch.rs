@@ -1,10 +1,9 @@
 //! Waking many.
 
-use std::any::Any;
-use std::panic::{self, AssertUnwindSafe};
 use std::task::Waker;
 
 use super::Locked;
+use crate::panics::FirstPanic;
 
 impl Locked<'_> {
     /// Lets `grant` take the first out of the list, until all are out who are in it now: not who comes meanwhile.
@@ -44,7 +43,7 @@ impl Locked<'_> {
 pub(crate) struct WakeBatch {
     wakers: [Option<Waker>; WakeBatch::SIZE],
     len: usize,
-    panic: Option<Box<dyn Any + Send>>,
+    panic: FirstPanic,
 }
 
 impl WakeBatch {
@@ -59,7 +58,7 @@ impl WakeBatch {
         Self {
             wakers: [const { None }; Self::SIZE],
             len: 0,
-            panic: None,
+            panic: FirstPanic::default(),
         }
     }
 
@@ -77,10 +76,8 @@ impl WakeBatch {
     /// Wakes all that are in it, so that it is empty again.
     pub(crate) fn wake(&mut self) {
         for waker in &mut self.wakers[..self.len] {
-            let waker = waker.take();
-            let wake = AssertUnwindSafe(|| waker.map(Waker::wake));
-            if let Err(panic) = panic::catch_unwind(wake) {
-                self.panic.get_or_insert(panic);
+            if let Some(waker) = waker.take() {
+                self.panic.catch(|| waker.wake());
             }
         }
         self.len = 0;
@@ -88,8 +85,6 @@ impl WakeBatch {
 
     /// Lets the first panic go on, if there was one.
     pub(crate) fn finish(self) {
-        if let Some(panic) = self.panic {
-            panic::resume_unwind(panic);
-        }
+        self.panic.resume();
     }
 }
