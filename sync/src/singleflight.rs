@@ -23,6 +23,8 @@ mod model;
 
 /// Calls that are made once for all who ask at the same time. Go's `singleflight.Group`.
 ///
+/// `Hash`, `Eq` and `Clone` of the keys run under a lock, and must not use the group.
+///
 /// # Examples
 ///
 /// ```
@@ -144,9 +146,10 @@ impl<K: Eq + Hash, V> Group<K, V> {
         if !Arc::ptr_eq(&entry.call, call) {
             return None;
         }
-        let removed = calls.remove(key);
+        // The key is dropped after the lock: it is somebody else's code.
+        let removed = calls.remove_entry(key);
         drop(calls);
-        removed.map(|entry| entry.callers)
+        removed.map(|(_, entry)| entry.callers)
     }
 
     /// Takes no longer part in a call. The last one takes it out of the map.
@@ -159,7 +162,7 @@ impl<K: Eq + Hash, V> Group<K, V> {
             return;
         }
         entry.callers -= 1;
-        let removed = (entry.callers == 0).then(|| calls.remove(key));
+        let removed = (entry.callers == 0).then(|| calls.remove_entry(key));
         drop(calls);
         drop(removed);
     }

@@ -2,8 +2,10 @@
 
 use std::future::{pending, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use gort_sync::Semaphore;
 use gort_sync::singleflight::Group;
@@ -156,4 +158,31 @@ fn no_two_calls_of_a_key_run_at_a_time() {
         }
         assert!(group.is_empty());
     });
+}
+
+/// A key that looks at its group when it is dropped.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key(u8);
+
+static KEYED: LazyLock<Group<Key, u8>> = LazyLock::new(Group::new);
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        let _ = KEYED.len();
+    }
+}
+
+#[test]
+fn keys_are_dropped_without_the_lock_of_the_group() {
+    let (ended, ends) = mpsc::channel();
+    thread::spawn(move || {
+        assert_eq!(Polled::new(KEYED.work(Key(1), ready(1))).done(), 1);
+        let mut gone = Polled::new(KEYED.work(Key(2), pending()));
+        gone.waits();
+        drop(gone);
+        ended.send(()).expect("it is waited for");
+    });
+    let ended = ends.recv_timeout(Duration::from_secs(60));
+    ended.expect("a key's drop may look at the group");
+    assert!(KEYED.is_empty());
 }
