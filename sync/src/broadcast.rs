@@ -26,13 +26,14 @@
 // A queue under a lock, and a `Notify`. The values are behind an `Arc`, so that no clone of a user's runs under the lock: one
 // allocation per value, none per receiver.
 
+mod error;
 #[cfg(all(test, gort_loom))]
 mod model;
+mod stream;
 #[cfg(all(test, not(gort_loom)))]
 mod tests;
 
 use std::collections::VecDeque;
-use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -42,15 +43,20 @@ use std::task::{Context, Poll};
 use gort_primitives::sync::{Arc, Mutex, MutexGuard};
 use pin_project_lite::pin_project;
 
+pub use error::{RecvError, SendError, TryRecvError};
+pub use stream::{Lagged, ReceiverStream};
+
 use crate::Notify;
 use crate::hook::{Site, WaitKind, must_yield};
 use crate::locks::block::block_on;
-use crate::until::Until;
+use crate::until::{Tells, Until};
 
 struct Shared<T> {
     capacity: usize,
     state: Mutex<State<T>>,
     sent: Notify,
+    /// The last receiver is gone.
+    left: Notify,
 }
 
 struct State<T> {
@@ -85,6 +91,12 @@ impl<T> State<T> {
     }
 }
 
+impl<T> Tells for Receiver<T> {
+    fn notify(&self) -> &Notify {
+        &self.shared.sent
+    }
+}
+
 impl<T> Shared<T> {
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -113,6 +125,7 @@ pub fn channel<T: Clone>(capacity: usize) -> (Sender<T>, Receiver<T>) {
         capacity,
         state: Mutex::new(state),
         sent: Notify::new(),
+        left: Notify::new(),
     });
     let sender = Sender {
         shared: shared.clone(),
@@ -130,30 +143,6 @@ pub struct Receiver<T> {
     shared: Arc<Shared<T>>,
     /// The number of the next value.
     next: u64,
-}
-
-/// Nobody would receive it; the value comes back.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct SendError<T>(pub T);
-
-/// Why there is no value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecvError {
-    /// All senders are gone, and everything was received.
-    Closed,
-    /// So many values were missed; the next call goes on with the oldest that is left.
-    Lagged(u64),
-}
-
-/// Why there is no value now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TryRecvError {
-    /// Everything was received.
-    Empty,
-    /// All senders are gone, and everything was received.
-    Closed,
-    /// So many values were missed; the next call goes on with the oldest that is left.
-    Lagged(u64),
 }
 
 impl<T> Sender<T> {
@@ -192,6 +181,39 @@ impl<T> Sender<T> {
     #[must_use]
     pub fn receiver_count(&self) -> usize {
         self.shared.lock().receivers
+    }
+
+    /// Returns whether both send into the same channel.
+    #[must_use]
+    pub fn same_channel(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
+    /// Waits until there is no receiver; a later [`subscribe`](Self::subscribe) makes one again.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gort_sync::broadcast;
+    ///
+    /// # futures_lite::future::block_on(async {
+    /// let (sender, receiver) = broadcast::channel::<u8>(1);
+    /// drop(receiver);
+    /// sender.closed().await;
+    /// assert!(sender.send(1).is_err());
+    /// # });
+    /// ```
+    #[track_caller]
+    pub fn closed(&self) -> Closed<'_, T> {
+        Closed {
+            until: Until::new(&self.shared.left),
+            sender: self,
+            site: Site::here(),
+        }
     }
 }
 
@@ -258,6 +280,37 @@ impl<T> Receiver<T> {
         Self::new(&self.shared)
     }
 
+    /// Makes a `Stream` of the values, with an error in their place where values were missed; it ends when all senders are gone and
+    /// everything was received.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures_lite::StreamExt;
+    /// use gort_sync::broadcast::{self, Lagged};
+    ///
+    /// # futures_lite::future::block_on(async {
+    /// let (sender, receiver) = broadcast::channel(2);
+    /// for i in 0..3 {
+    ///     sender.send(i).unwrap();
+    /// }
+    /// drop(sender);
+    /// let received: Vec<_> = receiver.into_stream().collect().await;
+    /// assert_eq!(received, [Err(Lagged(1)), Ok(1), Ok(2)]);
+    /// # });
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn into_stream(self) -> ReceiverStream<T> {
+        ReceiverStream::new(self)
+    }
+
+    /// Returns whether all senders are gone. What they have sent can still be received.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.shared.lock().senders == 0
+    }
+
     /// Returns whether both receive from the same channel.
     #[must_use]
     pub fn same_channel(&self, other: &Self) -> bool {
@@ -283,11 +336,34 @@ fn own<T: Clone>(value: std::sync::Arc<T>) -> T {
 }
 
 pin_project! {
+    /// The future of [`Sender::closed`].
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Closed<'a, T> {
+        #[pin]
+        until: Until<&'a Notify>,
+        sender: &'a Sender<T>,
+        site: Site,
+    }
+}
+
+impl<T> Future for Closed<'_, T> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        let sender = *this.sender;
+        let left = |_: &mut &Notify| (sender.receiver_count() == 0).then_some(());
+        let poll = this.until.poll_until(cx, left);
+        this.site.or_waits(WaitKind::ChanClosed, poll)
+    }
+}
+
+pin_project! {
     /// The future of [`Receiver::recv`].
     #[must_use = "futures do nothing unless polled"]
     pub struct Recv<'a, T> {
         #[pin]
-        until: Until<'a>,
+        until: Until<&'a Notify>,
         shared: &'a Shared<T>,
         next: &'a mut u64,
         site: Site,
@@ -303,7 +379,7 @@ impl<T: Clone> Future for Recv<'_, T> {
         }
         let this = self.project();
         let (shared, next) = (*this.shared, this.next);
-        let poll = this.until.poll_until(cx, || shared.lock().read(next));
+        let poll = this.until.poll_until(cx, |_| shared.lock().read(next));
         let poll = this.site.or_waits(WaitKind::ChanReceive, poll);
         poll.map(|found| found.map(own))
     }
@@ -343,13 +419,14 @@ impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         state.receivers -= 1;
-        let mut kept = VecDeque::new();
-        if state.receivers == 0 {
-            state.first = state.end();
-            kept = std::mem::take(&mut state.values);
+        if state.receivers != 0 {
+            return;
         }
+        state.first = state.end();
+        // Dropped after the lock, also if a waker panics.
+        let _kept = std::mem::take(&mut state.values);
         drop(state);
-        drop(kept);
+        self.shared.left.notify_waiters();
     }
 }
 
@@ -385,37 +462,8 @@ impl<T> fmt::Debug for Recv<'_, T> {
     }
 }
 
-impl<T> fmt::Debug for SendError<T> {
+impl<T> fmt::Debug for Closed<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SendError(..)")
+        f.debug_struct("Closed").finish_non_exhaustive()
     }
 }
-
-impl<T> fmt::Display for SendError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("broadcasting to nobody")
-    }
-}
-
-impl fmt::Display for RecvError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Closed => f.write_str("receiving from a closed broadcast channel"),
-            Self::Lagged(missed) => write!(f, "the receiver missed {missed} values"),
-        }
-    }
-}
-
-impl fmt::Display for TryRecvError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => f.write_str("receiving from an empty broadcast channel"),
-            Self::Closed => RecvError::Closed.fmt(f),
-            Self::Lagged(missed) => RecvError::Lagged(*missed).fmt(f),
-        }
-    }
-}
-
-impl<T> Error for SendError<T> {}
-impl Error for RecvError {}
-impl Error for TryRecvError {}

@@ -24,6 +24,7 @@ pub(crate) mod wait;
 mod wait_group;
 
 pub(crate) use block::block_on;
+pub(crate) use notify::RawNotified;
 
 pub use barrier::{Barrier, BarrierWait, BarrierWaitResult};
 pub use cond::{Cond, CondWait};

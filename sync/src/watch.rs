@@ -21,12 +21,13 @@
 // A lock for the value, a counter of versions whose lowest bit tells that all senders are gone, and a `Notify` for each side.
 // The counter changes before the notice is given, and a receiver asks for the notice before it looks at the counter.
 
+mod error;
 #[cfg(all(test, gort_loom))]
 mod model;
+mod stream;
 #[cfg(all(test, not(gort_loom)))]
 mod tests;
 
-use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::ops::Deref;
@@ -38,10 +39,13 @@ use gort_primitives::atomic::{AtomicUsize, Ordering};
 use gort_primitives::sync::Arc;
 use pin_project_lite::pin_project;
 
+pub use error::{RecvError, SendError};
+pub use stream::ReceiverStream;
+
 use crate::Notify;
 use crate::hook::{Site, WaitKind};
 use crate::locks::block::block_on;
-use crate::until::Until;
+use crate::until::{Tells, Until};
 
 /// Set if all senders are gone.
 const CLOSED: usize = 1;
@@ -94,13 +98,11 @@ pub struct Ref<'a, T> {
     changed: bool,
 }
 
-/// Nobody watches; the value comes back.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct SendError<T>(pub T);
-
-/// All senders are gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RecvError;
+impl<T> Tells for Receiver<T> {
+    fn notify(&self) -> &Notify {
+        &self.shared.changed
+    }
+}
 
 impl<T> Shared<T> {
     fn read(&self) -> RwLockReadGuard<'_, T> {
@@ -113,6 +115,17 @@ impl<T> Shared<T> {
         let version = self.version.load(Ordering::Relaxed) & !CLOSED;
         let changed = std::mem::replace(seen, version) != version;
         Ref { guard, changed }
+    }
+
+    /// Whether there is a value that was not seen, which counts as seen then; an error if there never will be.
+    fn look(&self, seen: &mut usize) -> Option<Result<(), RecvError>> {
+        // Acquire: pairs with the Release in `modify`, and with that of the last sender.
+        let version = self.version.load(Ordering::Acquire);
+        if version & !CLOSED != *seen {
+            *seen = version & !CLOSED;
+            return Some(Ok(()));
+        }
+        (version & CLOSED != 0).then_some(Err(RecvError))
     }
 
     fn changed<'a>(&'a self, seen: &'a mut usize, site: Site) -> Changed<'a, T> {
@@ -204,6 +217,12 @@ impl<T> Sender<T> {
     pub fn receiver_count(&self) -> usize {
         // Acquire: pairs with the Release of a receiver that goes.
         self.shared.receivers.load(Ordering::Acquire)
+    }
+
+    /// Returns whether both set the same value.
+    #[must_use]
+    pub fn same_channel(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
     }
 
     /// Waits until nobody watches.
@@ -321,6 +340,35 @@ impl<T> Receiver<T> {
         }
     }
 
+    /// Makes a `Stream` of the values that were not seen, each as it is when the stream is polled; it ends when all senders are gone.
+    ///
+    /// It begins with the value as it is now if that was not seen, as after [`mark_changed`](Self::mark_changed). A value is cloned
+    /// while it is borrowed: its `clone` must not use this channel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures_lite::StreamExt;
+    /// use gort_sync::watch;
+    ///
+    /// # futures_lite::future::block_on(async {
+    /// let (sender, mut receiver) = watch::channel("blue");
+    /// receiver.mark_changed();
+    /// let mut colours = receiver.into_stream();
+    /// assert_eq!(colours.next().await, Some("blue"));
+    /// sender.send("red").unwrap();
+    /// sender.send("green").unwrap();
+    /// drop(sender);
+    /// assert_eq!(colours.next().await, Some("green"));
+    /// assert_eq!(colours.next().await, None);
+    /// # });
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn into_stream(self) -> ReceiverStream<T> {
+        ReceiverStream::new(self)
+    }
+
     /// Returns whether both watch the same value.
     #[must_use]
     pub fn same_channel(&self, other: &Self) -> bool {
@@ -333,7 +381,7 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct Changed<'a, T> {
         #[pin]
-        until: Until<'a>,
+        until: Until<&'a Notify>,
         shared: &'a Shared<T>,
         seen: &'a mut usize,
         site: Site,
@@ -345,7 +393,7 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct Closed<'a, T> {
         #[pin]
-        until: Until<'a>,
+        until: Until<&'a Notify>,
         sender: &'a Sender<T>,
         site: Site,
     }
@@ -357,15 +405,7 @@ impl<T> Future for Changed<'_, T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let (shared, seen) = (*this.shared, this.seen);
-        let poll = this.until.poll_until(cx, || {
-            // Acquire: pairs with the Release in `modify`, and with that of the last sender.
-            let version = shared.version.load(Ordering::Acquire);
-            if version & !CLOSED != **seen {
-                **seen = version & !CLOSED;
-                return Some(Ok(()));
-            }
-            (version & CLOSED != 0).then_some(Err(RecvError))
-        });
+        let poll = this.until.poll_until(cx, |_| shared.look(seen));
         this.site.or_waits(WaitKind::ChanReceive, poll)
     }
 }
@@ -376,7 +416,7 @@ impl<T> Future for Closed<'_, T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
         let sender = *this.sender;
-        let closed = || sender.is_closed().then_some(());
+        let closed = |_: &mut &Notify| sender.is_closed().then_some(());
         let poll = this.until.poll_until(cx, closed);
         this.site.or_waits(WaitKind::ChanClosed, poll)
     }
@@ -464,24 +504,3 @@ impl<T> fmt::Debug for Closed<'_, T> {
         f.debug_struct("Closed").finish_non_exhaustive()
     }
 }
-
-impl<T> fmt::Debug for SendError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SendError(..)")
-    }
-}
-
-impl<T> fmt::Display for SendError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("setting a value that nobody watches")
-    }
-}
-
-impl fmt::Display for RecvError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("all senders of the watched value are gone")
-    }
-}
-
-impl<T> Error for SendError<T> {}
-impl Error for RecvError {}

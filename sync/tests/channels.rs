@@ -12,6 +12,8 @@ mod programs;
 mod reserve;
 #[path = "channels/sink.rs"]
 mod sink;
+#[path = "channels/streams.rs"]
+mod streams;
 #[path = "locks/support.rs"]
 mod support;
 #[path = "channels/tasks.rs"]

@@ -7,11 +7,12 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use futures_lite::StreamExt;
 use gort_sync::singleflight::Group;
 use gort_sync::{
     Barrier, Cond, Context as Deadline, Latch, Lazy, Mutex, Notify, Once, OnceCell,
     OwnedRwLockUpgradableReadGuard, RwLock, RwLockUpgradableReadGuard, Semaphore, WaitGroup,
-    WaitKind, chan, oneshot, set_wait_hook, watch,
+    WaitKind, broadcast, chan, oneshot, set_wait_hook, watch,
 };
 
 thread_local! {
@@ -140,6 +141,7 @@ fn the_rest_tells_too() {
     waits(WaitKind::Once, line!(), cell.get_or_try_init(made));
     waits(WaitKind::Once, line!(), once.call(|| async {}));
     waits(WaitKind::Once, line!(), lazy.get());
+    waits(WaitKind::Once, line!(), cell.wait());
 
     let (ctx, _cancel) = Deadline::background().with_cancel();
     waits(WaitKind::Context, line!(), ctx.done());
@@ -171,6 +173,12 @@ fn the_ends_of_channels_tell_too() {
     waits(WaitKind::ChanClosed, line!(), receiver.closed());
     let (mut sender, _receiver) = oneshot::channel::<u8>();
     waits(WaitKind::ChanClosed, line!(), sender.closed());
-    let (sender, _receiver) = watch::channel(0);
+    let (sender, receiver) = watch::channel(0);
     waits(WaitKind::ChanClosed, line!(), sender.closed());
+    let mut stream = receiver.into_stream();
+    waits(WaitKind::ChanReceive, line!() - 1, stream.next());
+    let (sender, receiver) = broadcast::channel::<u8>(1);
+    waits(WaitKind::ChanClosed, line!(), sender.closed());
+    let mut stream = receiver.into_stream();
+    waits(WaitKind::ChanReceive, line!() - 1, stream.next());
 }

@@ -9,6 +9,7 @@ use pin_project_lite::pin_project;
 
 use super::node::Node;
 use super::{Context, ContextError};
+use crate::Notify;
 use crate::hook::{Site, WaitKind};
 use crate::until::Until;
 
@@ -19,7 +20,7 @@ pin_project! {
         // None, both: it never ends.
         node: Option<&'a Node>,
         #[pin]
-        until: Option<Until<'a>>,
+        until: Option<Until<&'a Notify>>,
         site: Site,
     }
 }
@@ -42,7 +43,7 @@ impl Future for Done<'_> {
     fn poll(self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<ContextError> {
         let this = self.project();
         let ended = match (*this.node, this.until.as_pin_mut()) {
-            (Some(node), Some(until)) => until.poll_until(cx, || node.err()),
+            (Some(node), Some(until)) => until.poll_until(cx, |_| node.err()),
             _ => Poll::Pending,
         };
         this.site.or_waits(WaitKind::Context, ended)

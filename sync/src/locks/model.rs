@@ -176,6 +176,19 @@ fn model_rwlock_upgrade_that_is_dropped_unlocks() {
 }
 
 #[test]
+fn model_once_cell_tells_who_waits() {
+    loom::model(|| {
+        let cell = Arc::new(OnceCell::<Watched>::new());
+        let other = cell.clone();
+        let thread = thread::spawn(move || block_on(other.wait()).get());
+        let value = Watched::default();
+        value.add(1);
+        cell.set(value).map_err(|_| ()).unwrap();
+        assert_eq!(thread.join().unwrap(), 1);
+    });
+}
+
+#[test]
 fn model_latch_lets_through_who_comes_before_and_after() {
     loom::model(|| {
         let latch = Arc::new(Latch::new());

@@ -256,7 +256,7 @@ enum Stage {
 pin_project! {
     /// One that waits for a notice. Its owner calls `leave` before it is dropped.
     #[derive(Debug)]
-    struct RawNotified {
+    pub(crate) struct RawNotified {
         stage: Stage,
         #[pin]
         waiter: Waiter,
@@ -265,14 +265,14 @@ pin_project! {
 
 impl RawNotified {
     #[inline]
-    fn new(notify: &Notify) -> Self {
+    pub(crate) fn new(notify: &Notify) -> Self {
         Self {
             stage: Stage::New(notify.calls()),
             waiter: Waiter::new(),
         }
     }
 
-    fn poll(self: Pin<&mut Self>, notify: &Notify, cx: &Context<'_>) -> Poll<()> {
+    pub(crate) fn poll(self: Pin<&mut Self>, notify: &Notify, cx: &Context<'_>) -> Poll<()> {
         let this = self.project();
         let done = match *this.stage {
             Stage::Done => true,
@@ -299,7 +299,7 @@ impl RawNotified {
     }
 
     #[inline]
-    fn leave(self: Pin<&mut Self>, notify: &Notify) {
+    pub(crate) fn leave(self: Pin<&mut Self>, notify: &Notify) {
         if self.waiter.is_queued() {
             self.leave_slow(notify);
         }

@@ -7,12 +7,12 @@ use std::fmt;
 use std::future::Future;
 use std::mem::MaybeUninit;
 
-use gort_primitives::atomic::{AtomicBool, Ordering};
-
 use super::block::block_on;
 use super::const_unless_loom;
 use super::semaphore::{Semaphore, SemaphorePermit};
 use crate::hook::{Site, WaitKind};
+use crate::latch::Latch;
+use crate::panics::FirstPanic;
 
 /// A cell whose value is made once, by a future if need be, whoever comes first.
 ///
@@ -30,8 +30,8 @@ use crate::hook::{Site, WaitKind};
 /// # });
 /// ```
 pub struct OnceCell<T> {
-    /// Set, once, after the value was written.
-    set: AtomicBool,
+    /// Opened, once, after the value was written.
+    set: Latch,
     /// One permit, to write the value; closed when it is written.
     write: Semaphore,
     value: UnsafeCell<MaybeUninit<T>>,
@@ -49,7 +49,7 @@ impl<T> OnceCell<T> {
         #[must_use]
         pub fn new() -> Self {
             Self {
-                set: AtomicBool::new(false),
+                set: Latch::new(),
                 write: Semaphore::new(1),
                 value: UnsafeCell::new(MaybeUninit::uninit()),
             }
@@ -81,8 +81,7 @@ impl<T> OnceCell<T> {
     #[inline]
     #[must_use]
     pub fn is_set(&self) -> bool {
-        // Acquire: pairs with the Release in `fill`.
-        self.set.load(Ordering::Acquire)
+        self.set.is_open()
     }
 
     /// Sets the value.
@@ -100,7 +99,8 @@ impl<T> OnceCell<T> {
         }
     }
 
-    /// Returns the value, made by `make` if it is the first. All others wait for that.
+    /// Returns the value, made by `make` if it is the first. All others wait for that; so would a `make` that asks for the value of
+    /// this very cell, and for ever.
     ///
     /// # Cancel safety
     ///
@@ -112,6 +112,40 @@ impl<T> OnceCell<T> {
         Fut: Future<Output = T>,
     {
         self.init(Site::here(), make)
+    }
+
+    /// Waits until the value was made, by somebody else.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gort_sync::OnceCell;
+    ///
+    /// static ADDRESS: OnceCell<String> = OnceCell::new();
+    ///
+    /// let server = std::thread::spawn(|| ADDRESS.set("127.0.0.1:8080".into()));
+    /// # futures_lite::future::block_on(async {
+    /// assert_eq!(ADDRESS.wait().await, "127.0.0.1:8080");
+    /// # });
+    /// server.join().unwrap().unwrap();
+    /// ```
+    #[track_caller]
+    pub fn wait(&self) -> impl Future<Output = &T> {
+        let set = Site::here().waits_for(WaitKind::Once, self.set.wait());
+        async {
+            set.await;
+            self.get().expect("wait: open and not set")
+        }
+    }
+
+    /// As [`wait`](Self::wait), blocking the thread.
+    #[track_caller]
+    pub fn wait_blocking(&self) -> &T {
+        block_on(self.wait())
     }
 
     /// As [`get_or_init`](Self::get_or_init), with a `make` that can fail.
@@ -178,11 +212,9 @@ impl<T> OnceCell<T> {
 
     /// Takes the value out, and leaves an empty cell.
     pub fn take(&mut self) -> Option<T> {
-        let old = std::mem::take(self);
-        let set = old.is_set();
-        // Relaxed: we have it alone. It is moved out, so the old cell must not drop it.
-        old.set.store(false, Ordering::Relaxed);
-        if !set {
+        let mut old = std::mem::take(self);
+        // It is moved out, so the old cell must not drop it.
+        if !std::mem::take(&mut old.set).is_open() {
             return None;
         }
         // SAFETY: it is ours alone.
@@ -195,10 +227,14 @@ impl<T> OnceCell<T> {
     fn fill(&self, permit: SemaphorePermit<'_>, value: T) {
         // SAFETY: there is one permit, and it is never given back once the value is written; nobody reads before `set`.
         unsafe { (*self.value.get()).write(value) };
-        // Release: publishes the value to the Acquire in `is_set`.
-        self.set.store(true, Ordering::Release);
         permit.forget();
-        self.write.close();
+        let mut panic = FirstPanic::default();
+        // Publishes the value to who finds it open in `is_set`.
+        panic.catch(|| {
+            self.set.open();
+        });
+        panic.catch(|| self.write.close());
+        panic.resume();
     }
 }
 

@@ -205,3 +205,26 @@ fn locks_and_futures_go_where_their_values_may() {
     send_sync(&Notify::new().notified());
     send_sync(&Semaphore::new(1).acquire());
 }
+
+#[test]
+fn a_waker_that_panics_keeps_no_value_from_those_who_wait_for_it() {
+    let cell = OnceCell::new();
+    let mut makes = Polled::new(cell.get_or_init(std::future::pending::<u8>));
+    makes.waits();
+    let mut bad = Polled::new(cell.wait());
+    assert!(bad.poll_with(&Waker::from(Arc::new(Bomb))).is_pending());
+    let (woken, waker) = Count::new();
+    let mut good = Polled::new(cell.get_or_init(std::future::pending));
+    assert!(good.poll_with(&waker).is_pending());
+    drop(makes);
+    assert_eq!(woken.get(), 1);
+    let mut next = Polled::new(cell.wait());
+    assert!(next.poll_with(&waker).is_pending());
+    drop(good);
+    let mut made = Polled::new(cell.get_or_init(|| async { 1 }));
+    assert!(catch_unwind(AssertUnwindSafe(|| made.poll().is_ready())).is_err());
+    assert_eq!(woken.get(), 2);
+    assert_eq!([*bad.done(), *next.done()], [1; 2]);
+    assert_eq!(cell.get(), Some(&1));
+    drop(made);
+}

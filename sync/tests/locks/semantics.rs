@@ -411,3 +411,20 @@ fn a_tracked_future_counts_until_it_ends_in_whatever_way() {
     drop(returns);
     assert_eq!(group.count(), 0);
 }
+
+#[test]
+fn who_waits_for_a_value_makes_none() {
+    let cell = OnceCell::new();
+    let mut waits = Polled::new(cell.wait());
+    waits.waits();
+    let mut gone = Polled::new(cell.wait());
+    gone.waits();
+    drop(gone);
+    let mut fails = Polled::new(cell.get_or_try_init(|| async { Err::<u8, ()>(()) }));
+    assert_eq!(fails.done(), Err(()));
+    waits.waits();
+    cell.set(1).expect("it is empty");
+    assert_eq!(*waits.done(), 1);
+    assert_eq!(*Polled::new(cell.wait()).done(), 1);
+    assert_eq!(*cell.wait_blocking(), 1);
+}
