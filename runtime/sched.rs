@@ -10,6 +10,7 @@
 //! * A yield, and everything that the reactor and the timers make ready, goes to the ring.
 //! * After three polls from the slot in a row the ring has its turn, so two goroutines that wake each other cannot starve
 //!   the others.
+//! * A thief leaves a few goroutines for a moment to an M whose polls are short, see `steal`.
 //! * At most half of the busy Ms search. The last searcher that finds something looks at every queue once more and wakes the next if there is more.
 
 use std::time::Duration;
@@ -22,14 +23,15 @@ use gort_primitives::atomic::{Ordering, fence};
 use crate::drive::{self};
 use crate::idle::WasLast;
 use crate::lease::{Acknowledged, Flag};
-use crate::m::{Here, M};
-use crate::runq::{BATCH, Stolen};
+use crate::m::Here;
+use crate::runq::BATCH;
 use crate::time;
 
 #[cfg(all(test, gort_loom))]
 mod model;
 mod ready;
 mod sleep;
+mod steal;
 
 /// How often the global queue comes first. From Go: a prime, so that it does not beat with a pattern of the load.
 const GLOBAL_EVERY: u32 = 61;
@@ -50,9 +52,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// How many parts of the collector's work an idle M does before it looks at everything again. Thin air: some 50 us.
 const HELPS: usize = 8;
-
-/// From Go: on the last round slots and timers of others are looked at too.
-const STEAL_ROUNDS: usize = 4;
 
 /// What an M does next.
 #[derive(Debug)]
@@ -323,59 +322,6 @@ impl Here<'_> {
         first
     }
 
-    /// Takes half of what another M has queued.
-    fn steal(self) -> Option<Runnable> {
-        let rt = self.rt();
-        if rt.idle.bound() == 1 {
-            return self.steal_timers();
-        }
-        if !self.local().searching.get() {
-            if !rt.idle.start_search() {
-                return None;
-            }
-            self.local().searching.set(true);
-        }
-        for round in 1..=STEAL_ROUNDS {
-            let found = self.steal_round(round == STEAL_ROUNDS);
-            if found.is_some() {
-                return found;
-            }
-        }
-        self.steal_timers().or_else(|| self.take_batch())
-    }
-
-    /// One look at every other M, from a random one on, in a random direction.
-    fn steal_round(self, last: bool) -> Option<Runnable> {
-        let rt = self.rt();
-        // At least this M's own P is live.
-        let bound = rt.idle.bound();
-        let random = self.random() as usize;
-        let (start, step) = (
-            random % bound,
-            if random & 1 << 31 == 0 { 1 } else { bound - 1 },
-        );
-        for i in 0..bound {
-            let victim = rt.ps.get((start + i * step) % bound);
-            let Some(victim) = victim.m() else { continue };
-            if std::ptr::eq(victim, self.m()) {
-                continue;
-            }
-            let found = self.steal_from(victim, last);
-            if found.is_some() {
-                return found;
-            }
-        }
-        None
-    }
-
-    fn steal_from(self, victim: &M, last: bool) -> Option<Runnable> {
-        match victim.thief.steal_half(&self.local().ring) {
-            Stolen::One(runnable) => Some(runnable),
-            Stolen::Nothing | Stolen::Lost if last => steal_slot(victim),
-            Stolen::Nothing | Stolen::Lost => None,
-        }
-    }
-
     /// Runs the timers of others that are due.
     #[cold]
     fn steal_timers(self) -> Option<Runnable> {
@@ -388,21 +334,4 @@ impl Here<'_> {
         self.local().wakers.set(wakers);
         self.local().ring.pop()
     }
-}
-
-/// Takes the goroutine in a slot, if its M seems to be stuck in a poll.
-///
-/// An M between two polls looks at its slot next. Go sleeps 3 us before it takes a `runnext`, for the same reason.
-fn steal_slot(victim: &M) -> Option<Runnable> {
-    if victim.slot.is_empty() {
-        return None;
-    }
-    let tick = victim.tick();
-    for _ in 0..64 {
-        std::hint::spin_loop();
-    }
-    if tick.is_multiple_of(2) || victim.tick() != tick {
-        return None;
-    }
-    victim.slot.take()
 }
