@@ -37,6 +37,8 @@ pub(crate) struct M {
     tick: CachePadded<AtomicU64>,
     /// The goroutine that is being polled.
     cur: AtomicPtr<G>,
+    /// The tick at which a new goroutine was put into the ring last. Stored by the M only.
+    newest: AtomicU64,
     pub(crate) lease: Lease,
     pub(crate) slot: Slot<Runnable>,
     /// Its own line: a waker writes it.
@@ -122,6 +124,7 @@ impl M {
         Self {
             tick: CachePadded::new(AtomicU64::new(0)),
             cur: AtomicPtr::new(ptr::null_mut()),
+            newest: AtomicU64::new(0),
             lease: Lease::new(),
             slot: Slot::new(),
             parker: CachePadded::new(Parker::new()),
@@ -207,6 +210,12 @@ impl M {
     /// The tick: odd during a poll.
     pub(crate) fn tick(&self) -> u64 {
         self.tick.load(Ordering::Relaxed)
+    }
+
+    /// How many ticks ago a new goroutine was put into the ring.
+    pub(crate) fn ticks_since_spawn(&self) -> u64 {
+        self.tick()
+            .wrapping_sub(self.newest.load(Ordering::Relaxed))
     }
 
     /// The goroutine that is being polled, as it was a moment ago.
@@ -324,6 +333,13 @@ impl<'m> Here<'m> {
     #[inline(always)]
     pub(crate) fn begin_poll(self) {
         self.bump_tick();
+    }
+
+    /// Notes that a new goroutine was put into the ring.
+    #[inline(always)]
+    pub(crate) fn has_spawned(self) {
+        // Relaxed: something for thieves to go by, which may be old.
+        self.m.newest.store(self.m.tick(), Ordering::Relaxed);
     }
 
     /// Names the goroutine that is being polled, until the poll ends.

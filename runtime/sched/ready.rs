@@ -57,6 +57,7 @@ impl Here<'_> {
             return self.ready(runnable, false);
         }
         self.push(runnable);
+        self.has_spawned();
         self.pushed(true);
     }
 
