@@ -16,7 +16,7 @@ use crate::m::{self, M};
 use crate::park::Parker;
 use crate::sched::Root;
 use crate::shared::Shared;
-use crate::{handle, sysmon, time, worker};
+use crate::{handle, panic, sysmon, time, worker};
 
 /// Runs a future on the calling thread until it ends.
 ///
@@ -46,6 +46,10 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
             here.give_p_away();
         }
     });
+    panic::explained(|| on_this_thread(future))
+}
+
+fn on_this_thread<F: Future>(future: F) -> F::Output {
     WITH_PARKER.with(|spare| {
         // A nested call finds the parker taken, and makes its own: one must not use up the other's token.
         let sleeper = spare.try_borrow_mut();
@@ -203,7 +207,10 @@ pub(crate) fn as_local_m<F: Future>(rt: &Arc<Shared>, future: F) -> F::Output {
     // The runtime was shut down meanwhile; the root future goes on without it.
     match output {
         Some(Ok(output)) => output,
-        Some(Err(payload)) => resume_unwind(payload),
+        Some(Err(payload)) => {
+            panic::explain(&*payload);
+            resume_unwind(payload)
+        }
         None => block_on(future),
     }
 }

@@ -85,7 +85,6 @@ mod worker;
 #[doc(hidden)]
 pub mod __private {
     use std::future::Future;
-    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
     use crate::Builder;
     pub use crate::entry::{
@@ -96,7 +95,7 @@ pub mod __private {
     #[track_caller]
     pub fn main<F: Future>(builder: Builder, future: F) -> F::Output {
         match builder.build() {
-            Ok(rt) => explained(|| rt.block_on(future)),
+            Ok(rt) => rt.block_on(future),
             Err(error) => {
                 eprintln!("gort: cannot start: {error}");
                 std::process::exit(2);
@@ -108,18 +107,8 @@ pub mod __private {
     #[track_caller]
     pub fn test<F: Future>(builder: Builder, future: F) -> F::Output {
         match builder.build() {
-            Ok(rt) => explained(|| rt.block_on(future)),
+            Ok(rt) => rt.block_on(future),
             Err(error) => panic!("cannot start a runtime: {error}"),
         }
-    }
-
-    /// Lets a panic pass, and says what to do about it if that is known.
-    #[track_caller]
-    fn explained<R>(run: impl FnOnce() -> R) -> R {
-        // Unwind safety: the panic goes on.
-        catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| {
-            crate::panic::explain(&*payload);
-            resume_unwind(payload)
-        })
     }
 }

@@ -3,6 +3,9 @@
 use std::any::Any;
 use std::fmt;
 use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use crate::g::G;
 
@@ -23,35 +26,54 @@ pub enum PanicPolicy {
     Abort,
 }
 
-/// Reports the panic of a goroutine if it is dropped by unwinding. Forgotten when the poll returns.
-pub(crate) struct Report(pub(crate) &'static G);
+/// Polls the future of a goroutine, and reports its panic.
+#[inline(always)]
+pub(crate) fn reported<T>(g: &'static G, poll: impl FnOnce() -> T) -> thread::Result<T> {
+    // Unwind safety: after a panic the future is dropped and never polled again.
+    catch_unwind(AssertUnwindSafe(poll)).inspect_err(|payload| report(g, &**payload))
+}
 
-impl Drop for Report {
-    #[cold]
-    fn drop(&mut self) {
-        // SAFETY: the goroutine is being polled, so its runtime exists.
-        let rt = unsafe { &*self.0.runtime() };
-        let policy = rt.settings.panic_policy;
-        // While a runtime closes, a goroutine that awaits a cancelled one panics by design.
-        if policy == PanicPolicy::Propagate || rt.is_closing() {
-            return;
-        }
+#[cold]
+fn report(g: &'static G, payload: &(dyn Any + Send)) {
+    // SAFETY: the goroutine is being polled, so its runtime exists.
+    let rt = unsafe { &*g.runtime() };
+    // While a runtime closes, a goroutine that awaits a cancelled one panics by design.
+    let policy = match rt.is_closing() {
+        true => PanicPolicy::Propagate,
+        false => rt.settings.panic_policy,
+    };
+    if policy != PanicPolicy::Propagate {
         // A standard error stream that is closed must not turn a panic into an abort.
-        let _ = writeln!(std::io::stderr(), "gort: {} panicked", Described(self.0));
-        if policy == PanicPolicy::Abort {
-            std::process::abort();
-        }
+        let _ = writeln!(std::io::stderr(), "gort: {} panicked", Described(g));
     }
+    explain(payload);
+    if policy == PanicPolicy::Abort {
+        std::process::abort();
+    }
+}
+
+/// Lets a panic pass, and says what to do about it if that is known.
+#[inline]
+pub(crate) fn explained<R>(run: impl FnOnce() -> R) -> R {
+    // Unwind safety: the panic goes on.
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| {
+        explain(&*payload);
+        resume_unwind(payload)
+    })
 }
 
 /// What tokio says outside its context.
 const NO_TOKIO: &str =
     "there is no reactor running, must be called from the context of a Tokio 1.x runtime";
 
-/// Writes down what to do about a panic, if it is one that many run into and few understand.
+/// Writes down what to do about a panic, if it is one that many run into and few understand. Once: the panic of a goroutine goes on in
+/// whoever awaits it, and seldom is there but one such goroutine.
 #[cold]
 pub(crate) fn explain(payload: &(dyn Any + Send)) {
-    if is_no_tokio(payload) {
+    static SAID: AtomicBool = AtomicBool::new(false);
+
+    // Relaxed: it guards nothing.
+    if is_no_tokio(payload) && !SAID.swap(true, Ordering::Relaxed) {
         let _ = writeln!(
             std::io::stderr(),
             "gort: the panic came from a crate that needs tokio: turn on gort's feature `tokio-compat`, and \
@@ -84,8 +106,6 @@ impl fmt::Display for Described {
 
 #[cfg(all(test, not(gort_loom)))]
 mod tests {
-    use std::panic::catch_unwind;
-
     use super::*;
 
     #[test]

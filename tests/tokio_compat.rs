@@ -152,6 +152,42 @@ fn a_goroutine_that_misses_tokio_is_told_what_to_do() {
     assert!(errors.contains(&place), "{errors}");
 }
 
+#[test]
+fn a_goroutine_that_nobody_awaits_and_misses_tokio_is_told_what_to_do() {
+    if support::is_child() {
+        let rt = Builder::new().procs(1).build().expect("it starts");
+        let (ended, end) = async_channel::bounded::<()>(1);
+        rt.block_on(async {
+            let spawned = gort::spawn(async move {
+                let _ended = ended;
+                need_tokio().await;
+            });
+            spawned.detach();
+            assert!(end.recv().await.is_err(), "the future is dropped");
+        });
+        // Its thread ends after what it has to say.
+        drop(rt);
+        return;
+    }
+    let errors = errors_of("a_goroutine_that_nobody_awaits_and_misses_tokio_is_told_what_to_do");
+    assert!(explains(&errors), "{errors}");
+}
+
+#[test]
+fn a_thread_that_misses_tokio_is_told_what_to_do_once() {
+    if support::is_child() {
+        let awaited = std::panic::catch_unwind(|| {
+            gort::block_on(async { gort::spawn(need_tokio()).await });
+        });
+        assert!(awaited.is_err());
+        assert!(std::panic::catch_unwind(|| gort::block_on(need_tokio())).is_err());
+        return;
+    }
+    let errors = errors_of("a_thread_that_misses_tokio_is_told_what_to_do_once");
+    assert!(explains(&errors), "{errors}");
+    assert_eq!(errors.matches("`tokio-compat`").count(), 1, "{errors}");
+}
+
 #[gort::test]
 async fn a_function_that_misses_tokio_is_told_what_to_do() {
     if support::is_child() {

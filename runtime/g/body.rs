@@ -2,7 +2,7 @@
 //! schedule function that puts the goroutine into a queue.
 
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::{Location, resume_unwind};
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
 use std::task::{Context, Poll};
@@ -50,10 +50,8 @@ impl<F: Future> Body for Plain<F> {
 
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, g: &'static G, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let report = panic::Report(g);
-        let poll = self.project().future.poll(cx);
-        std::mem::forget(report);
-        poll
+        // To async-task, which keeps it for the awaiter.
+        panic::reported(g, || self.project().future.poll(cx)).unwrap_or_else(|p| resume_unwind(p))
     }
 
     #[inline(always)]
@@ -86,20 +84,9 @@ impl<F: Future> Body for Joinable<F> {
         if g.is_aborted() {
             return Poll::Ready(Err(JoinError::aborted(g.id())));
         }
-        let future = self.project().future;
-        // Unwind safety: after a panic the future is dropped and never polled again.
-        let polled = catch_unwind(AssertUnwindSafe(|| {
-            let report = panic::Report(g);
-            let poll = future.poll(cx);
-            std::mem::forget(report);
-            poll
-        }));
-        match polled {
+        match panic::reported(g, || self.project().future.poll(cx)) {
             Ok(poll) => poll.map(Ok),
-            Err(payload) => {
-                panic::explain(&*payload);
-                Poll::Ready(Err(JoinError::panicked(g.id(), payload)))
-            }
+            Err(payload) => Poll::Ready(Err(JoinError::panicked(g.id(), payload))),
         }
     }
 
