@@ -18,6 +18,8 @@ mod deadline;
 mod hook;
 mod latch;
 mod locks;
+#[cfg(doctest)]
+mod must_not_compile;
 pub mod oneshot;
 mod panics;
 mod pool;

@@ -39,8 +39,10 @@ const IDLE: Duration = Duration::from_secs(30);
 
 /// Keeps values for use by others, such as buffers, so that they need not be made anew. Go's `sync.Pool`.
 ///
-/// Nothing is promised to be kept: what is not taken within a while is dropped, on the thread that serves timers. A pool holds no more
-/// than were in use at one time.
+/// Nothing is promised to be kept: what is not taken within a while is dropped, on the thread that serves timers. A pool holds little
+/// more than were in use at one time: who finds all that is there locked by others makes one.
+///
+/// A thread takes what it has put last. No lock is held while values are made and dropped, so these may use the pool.
 ///
 /// # Examples
 ///

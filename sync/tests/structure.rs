@@ -4,7 +4,11 @@
 mod context;
 #[path = "structure/pool.rs"]
 mod pool;
+#[path = "structure/reentry.rs"]
+mod reentry;
 #[path = "structure/singleflight.rs"]
 mod singleflight;
 #[path = "locks/support.rs"]
 mod support;
+#[path = "structure/traits.rs"]
+mod traits;

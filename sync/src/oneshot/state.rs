@@ -18,6 +18,8 @@ use std::task::{Context, Poll, Waker};
 use gort_primitives::atomic::{AtomicU8, Ordering};
 use gort_primitives::cell::UnsafeCell;
 
+use crate::panics::FirstPanic;
+
 /// Set if a half has left for good; nobody waits for it any more, and it waits for nobody.
 const LEFT: u8 = 1;
 /// Set if a half will not touch the memory any more.
@@ -200,7 +202,11 @@ impl<T> Shared<T> {
 
 impl<T> Drop for Half<T> {
     fn drop(&mut self) {
-        self.leave();
+        // A waker that panics must not keep the memory.
+        let mut panic = FirstPanic::default();
+        panic.catch(|| {
+            self.leave();
+        });
         let shared = self.shared();
         let (ours, theirs) = (self.side, self.side.other());
         // Acquire: if the other is done, all it did happened before. Release: and all we did, if it is not.
@@ -211,6 +217,7 @@ impl<T> Drop for Half<T> {
             // SAFETY: it came out of a box in `halves`, and both halves are done with it.
             drop(unsafe { Box::from_raw(self.shared.as_ptr()) });
         }
+        panic.resume();
     }
 }
 

@@ -1,8 +1,9 @@
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
 use futures_lite::future::block_on;
@@ -78,4 +79,34 @@ fn a_thread_can_block_for_it() {
     let thread = thread::spawn(move || receiver.recv_blocking());
     sender.send(5).unwrap();
     assert_eq!(thread.join().unwrap(), Ok(5));
+}
+
+struct Bomb;
+
+impl Wake for Bomb {
+    fn wake(self: Arc<Self>) {
+        panic!("a waker that panics");
+    }
+}
+
+struct Quiet;
+
+impl Wake for Quiet {
+    fn wake(self: Arc<Self>) {}
+}
+
+#[test]
+fn a_waker_that_panics_leaks_nothing() {
+    let (mut sender, mut receiver) = channel::<u8>();
+    let kept = Arc::new(Quiet);
+    let waker = Waker::from(kept.clone());
+    let mut cx = Context::from_waker(&waker);
+    assert!(Pin::new(&mut receiver).poll(&mut cx).is_pending());
+    drop(waker);
+    let bomb = Waker::from(Arc::new(Bomb));
+    let mut cx = Context::from_waker(&bomb);
+    assert!(sender.poll_closed(&mut cx).is_pending());
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(receiver))).is_err());
+    drop(sender);
+    assert_eq!(Arc::strong_count(&kept), 1);
 }
