@@ -8,11 +8,36 @@
 //!
 //! # Examples
 //!
+//! Tasks send and receive, and threads too, in the same channel:
+//!
 //! ```
-//! let (sender, receiver) = gort_sync::chan::bounded(1);
+//! use gort_sync::chan;
+//!
+//! # futures_lite::future::block_on(async {
+//! let (sender, receiver) = chan::bounded(1);
 //! let thread = std::thread::spawn(move || (0..3).for_each(|i| sender.send_blocking(i).unwrap()));
-//! assert_eq!(receiver.iter().collect::<Vec<_>>(), [0, 1, 2]);
+//! let mut values = Vec::new();
+//! while let Ok(value) = receiver.recv().await {
+//!     values.push(value);
+//! }
+//! assert_eq!(values, [0, 1, 2], "and the only sender is gone");
 //! thread.join().unwrap();
+//! # });
+//! ```
+//!
+//! A receiver is a `Stream`:
+//!
+//! ```
+//! use futures_lite::StreamExt;
+//! use gort_sync::chan;
+//!
+//! # futures_lite::future::block_on(async {
+//! let (sender, receiver) = chan::unbounded();
+//! (1..=4).for_each(|i| sender.try_send(i).unwrap());
+//! sender.close();
+//! let even: Vec<_> = receiver.filter(|i| i % 2 == 0).collect().await;
+//! assert_eq!(even, [2, 4]);
+//! # });
 //! ```
 
 // One short lock guards all, as in Go. Invariants, whenever it is free, not counting a select that another channel has won:
@@ -173,6 +198,17 @@ impl<T> Sender<T> {
     }
 
     /// Returns a handle that does not keep the channel open.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = gort_sync::chan::bounded::<u8>(1);
+    /// let weak = sender.downgrade();
+    /// weak.upgrade().unwrap().try_send(1).unwrap();
+    /// drop(sender);
+    /// assert!(weak.upgrade().is_none());
+    /// assert!(receiver.is_closed() && receiver.len() == 1);
+    /// ```
     #[must_use]
     pub fn downgrade(&self) -> WeakSender<T> {
         WeakSender::new(&self.chan)

@@ -80,6 +80,18 @@ static HOOK: OnceLock<WaitHook> = OnceLock::new();
 ///
 /// It runs on the polling thread, inside the poll, with no lock of this crate held for it; the future may have been woken by
 /// then. The location is where the operation was called. While no hook is set, a wait costs one load.
+///
+/// # Examples
+///
+/// ```
+/// use gort_sync::{Semaphore, set_wait_hook};
+///
+/// set_wait_hook(|what, at| println!("waits for {} at {at}", what.as_str()));
+///
+/// let semaphore = Semaphore::new(0);
+/// let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+/// assert!(std::pin::pin!(semaphore.acquire()).poll(&mut cx).is_pending());
+/// ```
 pub fn set_wait_hook(hook: WaitHook) -> bool {
     HOOK.set(hook).is_ok()
 }
@@ -100,6 +112,23 @@ static ASKS: AtomicBool = AtomicBool::new(false);
 ///
 /// Who asks: receives, sends and streams of channels, `broadcast`'s receives, a select without a default, and `Mutex`, `RwLock`
 /// and `Semaphore`. What never waits (`try_*`) never asks.
+///
+/// # Examples
+///
+/// A time slice, for an executor that notes when a poll began:
+///
+/// ```
+/// use std::cell::Cell;
+/// use std::time::{Duration, Instant};
+/// use gort_sync::{ask_yield_hook, set_yield_hook};
+///
+/// thread_local! {
+///     static BEGAN: Cell<Option<Instant>> = const { Cell::new(None) };
+/// }
+///
+/// set_yield_hook(|| BEGAN.get().is_some_and(|began| began.elapsed() > Duration::from_millis(10)));
+/// ask_yield_hook(true);
+/// ```
 pub fn set_yield_hook(hook: YieldHook) -> bool {
     YIELD_HOOK.set(hook).is_ok()
 }

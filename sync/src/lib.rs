@@ -9,6 +9,64 @@
 //! Structure: [`Context`], which ends what is no longer wanted, with deadlines on the timers of [`set_timers`]; [`singleflight`], for calls
 //! whose result all callers share; [`Pool`], for values that are used again.
 //!
+//! # Examples
+//!
+//! A worker that ends with its channel, or with the request that it works for:
+//!
+//! ```
+//! use std::time::Duration;
+//! use gort_sync::{Context, WaitGroup, chan, select};
+//!
+//! async fn sum(numbers: chan::Receiver<u32>, request: Context) -> Result<u32, &'static str> {
+//!     let mut sum = 0;
+//!     loop {
+//!         select! {
+//!             recv(numbers) -> number => match number {
+//!                 Ok(number) => sum += number,
+//!                 Err(_) => return Ok(sum),
+//!             },
+//!             future(request.done()) -> _ => return Err("nobody wants it any more"),
+//!         }
+//!     }
+//! }
+//!
+//! # fn spawn<F: Future<Output: Send> + Send + 'static>(task: F) {
+//! #     std::thread::spawn(|| futures_lite::future::block_on(task));
+//! # }
+//! # futures_lite::future::block_on(async {
+//! let request = Context::background().with_timeout(Duration::from_secs(60));
+//! let (sender, receiver) = chan::bounded(8);
+//! let group = WaitGroup::new();
+//! for part in [[1, 2], [3, 4]] {
+//!     let sender = sender.clone();
+//!     // `spawn` is that of any executor.
+//!     spawn(group.track(async move {
+//!         for number in part {
+//!             sender.send(number).await.unwrap();
+//!         }
+//!     }));
+//! }
+//! drop(sender);
+//! assert_eq!(sum(receiver, request).await, Ok(10));
+//! group.wait().await;
+//! # });
+//! ```
+//!
+//! # Coming from Go
+//!
+//! | Go | here |
+//! |---|---|
+//! | `make(chan T)`, `make(chan T, n)` | [`chan::unbuffered`], [`chan::bounded`] |
+//! | `ch <- v`, `v, ok := <-ch`, `close(ch)` | [`send`](chan::Sender::send), [`recv`](chan::Receiver::recv), [`close`](chan::Sender::close), or drop the last sender |
+//! | `for v := range ch` | `while let Ok(v) = receiver.recv().await`, or the receiver as a `Stream` |
+//! | `select`, a nil channel, `default` | [`select!`], an arm with `None`, `default` |
+//! | `time.After`, `time.Tick` | [`chan::after`], [`chan::tick`] |
+//! | `sync.Mutex`, `RWMutex`, `Cond`, `WaitGroup`, `Pool` | [`Mutex`], [`RwLock`], [`Cond`], [`WaitGroup`], [`Pool`] |
+//! | `sync.Once`, `sync.OnceValue` | [`Once`], [`Lazy`] |
+//! | a `chan struct{}` that is closed once | [`Latch`] |
+//! | `context.Context`, `CancelFunc`, `AfterFunc` | [`Context`], [`Cancel`], [`Context::after_func`] |
+//! | `x/sync/semaphore`, `x/sync/singleflight` | [`Semaphore`], [`singleflight`] |
+//!
 //! [gort]: https://docs.rs/gort
 
 pub mod broadcast;

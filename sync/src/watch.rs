@@ -311,6 +311,19 @@ impl<T> Receiver<T> {
     ///
     /// `wanted` runs while the value is borrowed: it must not use this channel.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gort_sync::watch;
+    ///
+    /// # futures_lite::future::block_on(async {
+    /// let (progress, mut watches) = watch::channel(0);
+    /// let thread = std::thread::spawn(move || (0..=100).for_each(|percent| drop(progress.send(percent))));
+    /// assert!(*watches.wait_for(|&percent| percent >= 50).await.unwrap() >= 50);
+    /// thread.join().unwrap();
+    /// # });
+    /// ```
+    ///
     /// # Errors
     ///
     /// Fails if all senders are gone and the last value is not so.

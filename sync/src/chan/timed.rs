@@ -190,6 +190,22 @@ pub fn after(duration: Duration) -> Ticker {
 ///
 /// It keeps one tick: who is late misses those between, and the rhythm stays.
 ///
+/// # Examples
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use gort_sync::chan;
+///
+/// # futures_lite::future::block_on(async {
+/// let (start, period) = (Instant::now(), Duration::from_millis(1));
+/// let ticker = chan::tick(period);
+/// for _ in 0..2 {
+///     ticker.recv().await.unwrap();
+/// }
+/// assert!(start.elapsed() >= 2 * period);
+/// # });
+/// ```
+///
 /// # Panics
 ///
 /// If `period` is zero.

@@ -100,7 +100,27 @@ impl Semaphore {
         }
     }
 
-    /// Takes a permit that borrows nothing, waiting for it if need be.
+    /// Takes a permit that borrows nothing, waiting for it if need be: for a task that is to end before the next begins.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use gort_sync::Semaphore;
+    ///
+    /// # futures_lite::future::block_on(async {
+    /// let at_once = Arc::new(Semaphore::new(2));
+    /// for n in 0..8 {
+    ///     let permit = at_once.clone().acquire_owned().await.unwrap();
+    ///     std::thread::spawn(move || {
+    ///         println!("{n}, with no more than one other");
+    ///         drop(permit);
+    ///     });
+    /// }
+    /// // All of them have ended.
+    /// at_once.acquire_many(2).await.unwrap();
+    /// # });
+    /// ```
     ///
     /// # Errors
     ///
