@@ -17,6 +17,7 @@ mod echo;
 mod fork;
 pub(crate) mod heap;
 mod http;
+pub(crate) mod local;
 mod locks;
 mod memory;
 mod quiet;
@@ -98,19 +99,22 @@ pub(crate) enum Family {
     Net,
     /// What others get while workers are stuck.
     HandOff,
+    /// Executors of one thread.
+    Local,
     /// Memory that threads share.
     Heap,
 }
 
 impl Family {
     /// Every family.
-    pub(crate) const ALL: [Family; 7] = [
+    pub(crate) const ALL: [Family; 8] = [
         Family::Scheduler,
         Family::Sync,
         Family::Time,
         Family::Memory,
         Family::Net,
         Family::HandOff,
+        Family::Local,
         Family::Heap,
     ];
 
@@ -123,6 +127,7 @@ impl Family {
             Family::Memory => "memory",
             Family::Net => "net",
             Family::HandOff => "hand-off",
+            Family::Local => "local",
             Family::Heap => "heap",
         }
     }
@@ -145,8 +150,8 @@ pub(crate) struct Case {
     pub(crate) quick: bool,
     /// Whether the Go program knows it.
     pub(crate) go: bool,
-    /// The heaps of this program that it compares in the place of runtimes; none for a case of tasks.
-    pub(crate) heaps: &'static [&'static str],
+    /// The heaps or local executors of this program that it compares; none for a case that runs on each runtime.
+    pub(crate) contestants: &'static [&'static str],
     /// What it does, in a line.
     pub(crate) summary: &'static str,
 }

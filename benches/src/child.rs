@@ -10,7 +10,7 @@ use crate::adapters::async_executor::AsyncExecutor;
 use crate::adapters::gort::Gort;
 use crate::adapters::smol::Smol;
 use crate::adapters::tokio::Tokio;
-use crate::cases::{self, Case, Cx, Failure, Scale, Verdict};
+use crate::cases::{self, Case, Cx, Failure, Family, Scale, Verdict};
 use crate::figures::Figures;
 
 /// The argument that makes this program a child.
@@ -93,9 +93,14 @@ fn run(order: Order<'_>) -> Verdict {
         size: case.sizes.at(scale),
         scale,
     };
-    if !case.heaps.is_empty() {
-        return cases::heap::run(case, runtime, cx);
+    match case.family {
+        Family::Heap => cases::heap::run(case, runtime, cx),
+        Family::Local => cases::local::run(case, runtime, cx),
+        _ => on_runtime(case, runtime, cx),
     }
+}
+
+fn on_runtime(case: &Case, runtime: &str, cx: Cx) -> Verdict {
     match runtime {
         Tokio::NAME => cases::run::<Tokio>(case, cx),
         Smol::NAME => cases::run::<Smol>(case, cx),

@@ -67,15 +67,15 @@ impl Peers {
         })
     }
 
-    /// Returns the runtimes, or heaps, that know the case.
+    /// Returns the runtimes, heaps or local executors that know the case.
     fn for_case(&self, case: &Case) -> Vec<&'static str> {
         self.names
             .iter()
             .copied()
             .filter(|name| match *name {
                 go::NAME => case.go,
-                name if case.heaps.is_empty() => NAMES.contains(&name),
-                name => case.heaps.contains(&name),
+                name if case.contestants.is_empty() => NAMES.contains(&name),
+                name => case.contestants.contains(&name),
             })
             .collect()
     }

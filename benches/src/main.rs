@@ -119,5 +119,7 @@ fn list() -> String {
     let heaps = [cases::heap::GORT].iter().chain(cases::heap::NAMES);
     let heaps: Vec<_> = heaps.copied().chain([go::NAME]).collect();
     text.push_str(&format!("heaps: {}\n", heaps.join(", ")));
+    let executors = cases::local::EXECUTORS.join(", ");
+    text.push_str(&format!("executors of one thread: {executors}\n"));
     text
 }

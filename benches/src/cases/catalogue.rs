@@ -1,6 +1,7 @@
 //! The list of the cases; `full` is the size of the definition, the others trade precision for time.
 
 use super::heap::{ALONE, ARC_AND_EPOCH, BOX_AND_ARC, JUST_ARC, JUST_BOX, JUST_EPOCH};
+use super::local::EXECUTORS;
 use super::{Case, Family, Figure, Sizes};
 
 const fn sizes(full: u64, normal: u64, quick: u64, tiny: u64) -> Sizes {
@@ -28,7 +29,7 @@ const fn plain(
         reactor: false,
         quick,
         go: true,
-        heaps: &[],
+        contestants: &[],
         summary,
     }
 }
@@ -50,7 +51,7 @@ const fn driven(
         reactor: true,
         quick,
         go: true,
-        heaps: &[],
+        contestants: &[],
         summary,
     }
 }
@@ -64,8 +65,17 @@ const fn heap(
     summary: &'static str,
 ) -> Case {
     Case {
-        heaps,
+        contestants: heaps,
         ..plain(name, Family::Heap, sizes, quick, summary)
+    }
+}
+
+/// A case of executors of one thread, of which Go has none.
+const fn local(name: &'static str, sizes: Sizes, summary: &'static str) -> Case {
+    Case {
+        contestants: EXECUTORS,
+        go: false,
+        ..plain(name, Family::Local, sizes, false, summary)
     }
 }
 
@@ -110,6 +120,9 @@ pub(crate) const CASES: &[Case] = &[
     driven("hog_tick", Family::HandOff, Figure::LateP99Us, sizes(3_000, 3_000, 1_000, 50), true, "a 1 ms ticker while every worker computes 50 ms per poll"),
     Case { go: false, ..plain("unblock", Family::HandOff, sizes(100_000, 100_000, 30_000, 1_000), true, "empty calls on the threads for blocking ones, 1,000 in flight") },
     Case { go: false, ..plain("unblock_seq", Family::HandOff, sizes(30_000, 30_000, 10_000, 100), false, "the same, one after the other") },
+    local("local_spawn", sizes(10_000_000, 6_000_000, 1_000_000, 1_000), "spawn in batches of 1,000 on one thread and await the handles in order"),
+    local("local_yield", sizes(20_000_000, 10_000_000, 2_000_000, 2_000), "200 tasks that yield, on one thread"),
+    local("local_chan", sizes(6_000_000, 4_000_000, 800_000, 4_000), "200 pairs of tasks on one thread, two channels of capacity 1 each"),
     // The size is the depth of the greatest tree.
     heap("gc_bintrees", BOX_AND_ARC, sizes(18, 18, 14, 6), true, "binary trees of depth 4, 8, ..., while one of the greatest depth is alive"),
     heap("gc_fifo", BOX_AND_ARC, sizes(20_000_000, 6_000_000, 1_000_000, 2_000), true, "a queue of 1,000,000 nodes per mutator: push one, pop one"),
@@ -134,7 +147,7 @@ const fn plain_memory(name: &'static str, reactor: bool, summary: &'static str) 
         reactor,
         quick: !reactor,
         go: true,
-        heaps: &[],
+        contestants: &[],
         summary,
     }
 }

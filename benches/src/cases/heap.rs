@@ -52,7 +52,7 @@ pub(super) const ALONE: &[&str] = &[GORT];
 /// If no case has that name, or a mutator panics.
 pub(crate) fn run(case: &Case, heap: &str, cx: Cx) -> Verdict {
     match (case.name, heap) {
-        (name, _) if !case.heaps.contains(&heap) => {
+        (name, _) if !case.contestants.contains(&heap) => {
             Err(Failure::Skip(format!("`{heap}` has no form of {name}")))
         }
         ("gc_bintrees", BOX) => trees::boxed(cx),
