@@ -15,7 +15,7 @@
 //! 6. Empty the cells of weak pointers to what is not marked. IDLE of the next cycle. What is not marked is dead: sweep.
 //!
 //! Nobody is stopped. A thread waits for the collector only in a [`Mutex`](crate::Mutex) whose contents are being traced,
-//! when it pins for the first time while step 5 goes on, and for 100 us in an outermost pin when it allocates faster than
+//! when it pins for the first time while step 5 goes on, and for less than 100 us in an outermost pin when it allocates faster than
 //! memory is found ([`pacer`](crate::pacer)). The collector waits for those who help to mark, each for some microseconds.
 //!
 //! Destructors are foreign code: they run on a thread of their own, the dropper. One that never returns costs memory, and

@@ -15,7 +15,7 @@ use crate::local::{Local, lock};
 use crate::marker::{AbortOnUnwind, POOL};
 use crate::phase::{Phase, Word};
 use crate::report::{self, Report, report};
-use crate::{pacer, settings, workers};
+use crate::{nap, pacer, settings, workers};
 
 /// A cycle begins if there has been none for so long, and anything has been allocated. From Go.
 const PERIOD: Duration = Duration::from_secs(120);
@@ -99,11 +99,11 @@ pub struct Stats {
     /// How many objects others have traced in the last cycle for the thread that runs it: workers, idle threads of an executor,
     /// and threads that allocate too fast. Of large slices each element counts.
     pub helped: usize,
-    /// How often a thread has traced objects for up to 100 us in an outermost pin because it allocated faster than memory was
-    /// found.
+    /// How often a thread has traced objects, or swept, for about 50 us in an outermost pin because it allocated faster than
+    /// memory was found.
     pub assists: u64,
-    /// How often a thread has waited 100 us in an outermost pin because it allocated faster than memory was found, and there was
-    /// nothing to trace.
+    /// How often a thread has waited for less than 100 us in an outermost pin because it allocated faster than memory was found,
+    /// and there was nothing to help with.
     pub naps: u64,
 }
 
@@ -297,6 +297,7 @@ impl Control {
 fn run() {
     // No part of this may unwind: half a cycle would free what is alive.
     let _abort = AbortOnUnwind;
+    nap::end_in_time();
     let mut exceeded = None;
     loop {
         let before = wait();

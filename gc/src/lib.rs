@@ -82,6 +82,7 @@ mod guard;
 mod local;
 mod lock;
 mod marker;
+mod nap;
 mod object;
 mod pacer;
 mod phase;

@@ -5,7 +5,7 @@
 //! | the collector | a cycle marks | until nothing is grey |
 //! | a [worker](crate::workers) | there are objects in the pool | until there are none |
 //! | a thread of an executor, by [`help`] | it has nothing else to do | a [`PART`] |
-//! | a thread that allocates too fast, by [`assist`] | in an outermost pin, in the place of a nap | that of a nap |
+//! | a thread that allocates too fast, by [`assist`] | in an outermost pin, in the place of a nap | [`ASSIST`] |
 //!
 //! What they have in common is [`Work::trace`], and the [`Pool`] between them. A helper need not be pinned: what it is about
 //! to trace is not swept before it [leaves](Active).
@@ -20,7 +20,7 @@ use std::time::Instant;
 
 use crate::fork;
 use crate::grey::{Active, CHUNK, Job, Pool, Rest, Work};
-use crate::local::NAP;
+use crate::local::ASSIST;
 use crate::object::ObjectRef;
 use crate::seeded::bug;
 use crate::tracer::Tracer;
@@ -99,7 +99,7 @@ fn help_slow() -> bool {
     true
 }
 
-/// Traces objects for the collector for as long as a nap takes, and tells whether that was worth a nap.
+/// Traces objects for the collector for as long as [`ASSIST`], and tells whether that was worth a nap.
 ///
 /// It waits for nothing. One who traces less than a chunk has found the collector about to end, or too few objects to share.
 pub(crate) fn assist() -> bool {
@@ -110,7 +110,7 @@ pub(crate) fn assist() -> bool {
     let mut traced = 0;
     loop {
         traced += active.trace(CHUNK);
-        if begin.elapsed() >= NAP || !active.refill() {
+        if begin.elapsed() >= ASSIST || !active.refill() {
             break;
         }
     }

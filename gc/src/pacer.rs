@@ -10,10 +10,10 @@
 //! allocated during a cycle, as the last ones have shown, ends below it; but when no less than 70 and no more than 95 per
 //! cent of the way are gone (Go's bounds).
 //!
-//! Beyond 1.1 goal the collector does not keep up. Those who allocate then owe naps of 100 us: one for each tenth that the
-//! heap is too large, up to ten, for every [`BATCH`](crate::local::BATCH) allocated. They are paid in outermost pins only,
-//! where the collector does not wait for the thread. A thread that finds something to trace does that in the place of a nap,
-//! for as long: an [assist](crate::marker).
+//! Beyond 1.1 goal the collector does not keep up. Those who allocate then owe naps: [`NAPS`] for each tenth that the
+//! heap is too large, up to [`MOST_NAPS`], for every [`BATCH`](crate::local::BATCH) allocated. They are paid in outermost pins only,
+//! where the collector does not wait for the thread, one at a time: many that are short are noticed less than a long one. A thread
+//! that finds something to trace or to sweep does that in the place of a nap: an [assist](crate::marker).
 //!
 //! A memory limit below what is alive would have the collector run without end and find nothing. So a cycle that only the
 //! limit wants does not begin before the collector has rested for as long as the last one took: the limit costs half a CPU at
@@ -32,8 +32,11 @@ use crate::{FieldInfo, Trace, Tracer, TypeInfo, control, local, pin};
 /// The smallest goal at 100 per cent. From Go.
 const SMALLEST_GOAL: usize = 4 << 20;
 
-/// How many naps a batch of allocations costs at most. Thin air: with 1 ms for 32 KiB a thread allocates 32 MB per second.
-const MOST_NAPS: usize = 10;
+/// How many naps a batch of allocations costs for each tenth that the heap is too large. Thin air.
+const NAPS: usize = 2;
+
+/// How many it costs at most. Thin air: with 75 us for each, as the system takes it, a thread allocates 20 MB per second.
+const MOST_NAPS: usize = 20;
 
 /// What threads count in, and the collector sets. See the head of the file.
 static PACER: Pacer = Pacer {
@@ -115,7 +118,7 @@ fn trigger(live: usize, goal: usize, during_cycle: usize) -> usize {
 fn naps_at(now: usize, goal: usize) -> usize {
     let beyond = now.saturating_sub(goal);
     let tenths = beyond / (goal / 10).max(1);
-    tenths.min(MOST_NAPS)
+    tenths.saturating_mul(NAPS).min(MOST_NAPS)
 }
 
 /// Bytes in the heap and [`External`], nearly.
@@ -175,6 +178,11 @@ fn look() -> usize {
         control::request();
     }
     naps_at(now, goal())
+}
+
+/// How many naps one who has allocated a batch would owe now.
+pub(crate) fn naps_now() -> usize {
+    naps_at(heap(), goal())
 }
 
 fn is_due_without_limit(now: usize) -> bool {
@@ -363,8 +371,8 @@ mod tests {
     fn who_allocates_too_much_too_early_owes_more_and_more_naps() {
         assert_eq!(naps_at(100 * MIB, 100 * MIB), 0);
         assert_eq!(naps_at(109 * MIB, 100 * MIB), 0);
-        assert_eq!(naps_at(111 * MIB, 100 * MIB), 1);
-        assert_eq!(naps_at(155 * MIB, 100 * MIB), 5);
+        assert_eq!(naps_at(111 * MIB, 100 * MIB), NAPS);
+        assert_eq!(naps_at(155 * MIB, 100 * MIB), 5 * NAPS);
         assert_eq!(naps_at(usize::MAX, 100 * MIB), MOST_NAPS);
         assert_eq!(naps_at(MIB, 0), MOST_NAPS);
         assert_eq!(naps_at(usize::MAX, usize::MAX), 0);

@@ -1,19 +1,19 @@
 //! The sweep: what has not been marked becomes free, block by block.
 //!
 //! It begins as the marking ends, and goes on beside the program. A thread that needs a block sweeps some of its type
-//! itself, so memory is used again at once; threads without anything else to do may [`help`]; the collector's thread sweeps all
-//! others. Values with destructors are
+//! itself, so memory is used again at once; threads without anything else to do may [`help`], and those that allocate too fast
+//! have to; the collector's thread sweeps all others. Values with destructors are
 //! condemned, and their blocks handed to the [`dropper`].
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::arena::{Block, Space, Tally};
 use crate::dropper;
 use crate::fork;
-use crate::local::lock;
+use crate::local::{ASSIST, lock};
 use crate::object::ObjectRef;
 use crate::phase::Color;
 
@@ -40,6 +40,19 @@ pub(crate) fn help() -> bool {
 pub(crate) fn wants_help() -> bool {
     // Relaxed: a hint; the lock of the spaces orders the rest.
     IS_SHARED.load(Ordering::Relaxed)
+}
+
+/// Sweeps blocks for the collector for as long as [`ASSIST`], and tells whether there were any.
+pub(crate) fn assist() -> bool {
+    let begin = Instant::now();
+    let mut swept = false;
+    while help() {
+        swept = true;
+        if begin.elapsed() >= ASSIST {
+            break;
+        }
+    }
+    swept
 }
 
 #[cold]

@@ -147,7 +147,7 @@ fn a_large_slice_is_marked_in_parts_by_whoever_has_time() {
 }
 
 #[test]
-fn who_allocates_too_fast_marks_with_the_collector() {
+fn who_allocates_too_fast_helps_the_collector() {
     let _alone = alone();
     let (tree, percent) = (tree(), set_gc_percent(Some(1)));
     let (start, before) = (Instant::now(), stats().assists);

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use std::thread::{self, Thread};
 
 use super::pool;
+use crate::nap;
 
 /// Lets the thread look whether there is enough memory.
 #[cold]
@@ -24,6 +25,7 @@ pub(super) fn wake() {
 
 /// Ends if the system cannot do what is wanted. Then nobody is asked again, because nobody takes the question back.
 fn run() {
+    nap::end_in_time();
     while pool::populate() {
         thread::park();
     }

@@ -23,7 +23,7 @@ use super::block::BLOCK;
 use super::range::{CHUNK, Range};
 use super::{AllocError, ahead};
 use crate::local::lock;
-use crate::pacer;
+use crate::{nap, pacer};
 
 const PER_CHUNK: usize = CHUNK / BLOCK;
 const WORDS: usize = PER_CHUNK / 64;
@@ -40,6 +40,9 @@ const AHEAD: usize = 8;
 
 /// At most 16 MiB are held ahead: what a thread takes that writes nothing but large objects while another is woken. Thin air.
 const MOST_AHEAD: usize = (16 << 20) / BLOCK;
+
+/// At most so many chunks, 256 MiB, are committed at a time before they are needed. Thin air.
+const MOST_COMMITTED: usize = (256 << 20) / CHUNK;
 
 static POOL: Mutex<Option<Pool>> = Mutex::new(None);
 
@@ -95,6 +98,9 @@ pub(super) fn populate() -> bool {
         if !populated {
             return false;
         }
+        // Meanwhile nobody could map memory, or change its rights: not the heap, nor an allocator for something large. One who
+        // waits for that would be overtaken by the next group again and again.
+        nap::give_way();
     }
 }
 
@@ -254,8 +260,18 @@ impl Pool {
         Ok(start)
     }
 
-    fn commit(&mut self, chunks: usize) -> io::Result<()> {
-        self.range.commit(chunks)?;
+    /// Commits so many chunks, or as many more as there are if the system lets us.
+    ///
+    /// A change of rights waits until the system has given or taken back memory that others have asked it for, which takes as
+    /// long as a thousand allocations. So there are few.
+    fn commit(&mut self, least: usize) -> io::Result<()> {
+        let all = (self.free.len() / WORDS).min(MOST_COMMITTED);
+        let chunks = if all > least && self.range.commit(all).is_ok() {
+            all
+        } else {
+            self.range.commit(least)?;
+            least
+        };
         let words = self.free.len() + chunks * WORDS;
         self.free.resize(words, u64::MAX);
         self.dirty.resize(words, 0);
