@@ -2,7 +2,8 @@
 //!
 //! The child has the thread that called `fork` and no other: no collector, pins of threads that are gone, half a cycle, and
 //! locks as they were at that moment. So a child may not use the heap, and it is told so rather than left to hang: pins,
-//! collections and all that looks at the heap panic, and roots that are dropped do nothing. It may start another program. A
+//! collections and all that looks at the heap panic, and roots that are dropped do nothing. A guard that was held when the
+//! process forked can be read with and dropped; whatever needs a lock by it panics. A child may start another program. A
 //! process that forks before it has used the heap has two heaps afterwards.
 //!
 //! `std::process` uses no `fork` that calls us, or replaces the program at once.

@@ -219,6 +219,7 @@ impl Guard {
     /// # set_name("Ben");
     /// ```
     pub fn defer(&self, f: impl FnOnce() + Send + 'static) {
+        fork::check();
         lock(&self.local.deferred).push(Deferred::new(f));
         self.local.count_allocation(Deferred::BYTES);
     }

@@ -329,6 +329,7 @@ impl Local {
 
     #[cold]
     fn place_slow(&self, vtable: &'static VTable) -> Result<Place, AllocError> {
+        fork::check();
         if vtable.shape.is_large() {
             return self.place_large(vtable, vtable.shape);
         }
@@ -419,6 +420,10 @@ impl Local {
 
     #[cold]
     fn shade_white(&self, object: ObjectRef) {
+        // Nobody marks in a child, and the collector may have held the lock.
+        if fork::is_child() {
+            return;
+        }
         self.grey.push(object, self.word().mark_color());
     }
 
@@ -427,6 +432,7 @@ impl Local {
         &self,
         load: impl FnOnce() -> Option<ObjectRef>,
     ) -> Result<Option<ObjectRef>, Undecided> {
+        fork::check();
         self.grey.upgrade(load, self.word().mark_color())
     }
 

@@ -35,7 +35,7 @@ use crate::local::{Local, lock};
 use crate::object::ObjectRef;
 use crate::pointee::Branded;
 use crate::seeded::bug;
-use crate::{Gc, Guard, Trace, WeakRoot, pin};
+use crate::{Gc, Guard, Trace, WeakRoot, fork, pin};
 
 /// Slots in a block, so that it has 512 bytes.
 const SLOTS: usize = 62;
@@ -277,6 +277,7 @@ impl Block {
     /// Returns a block with free slots for the owner of `local`, who is left without any of its own.
     #[cold]
     fn with_free_slots(local: &'static Local) -> &'static Self {
+        fork::check();
         if let Some(block) = local.root_block.take() {
             if block.look_for_free() {
                 return block;

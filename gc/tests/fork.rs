@@ -124,6 +124,24 @@ fn a_guard_that_is_held_over_the_fork_ends() {
 }
 
 #[test]
+fn a_guard_that_is_held_over_the_fork_gets_no_memory() {
+    if !alone("a_guard_that_is_held_over_the_fork_gets_no_memory") {
+        return;
+    }
+    let g = pin();
+    let root = g.alloc(7).root(&g);
+    in_fork(|| {
+        assert_eq!(*root.get(&g), 7);
+        // What the thread has at hand, and not more: others may have held the locks when the process forked.
+        assert!(is_refused(|| (0..10_000).for_each(|n| _ = g.alloc(n))));
+        assert!(is_refused(|| g.alloc([0_u8; 1 << 20])));
+        assert!(is_refused(|| vec![root.clone(); 10_000]));
+        assert!(is_refused(|| g.defer(|| ())));
+        drop(root);
+    });
+}
+
+#[test]
 fn a_child_of_a_process_without_a_heap_has_its_own() {
     if !alone("a_child_of_a_process_without_a_heap_has_its_own") {
         return;

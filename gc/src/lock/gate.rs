@@ -30,11 +30,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::Trace;
 use crate::guard::Guard;
 use crate::phase::Word;
 use crate::seeded::bug;
 use crate::tracer::{Access, Tracer};
+use crate::{Trace, fork};
 
 const FREE: u64 = Word::NONE.0;
 /// A worker of the collector is tracing the contents for a cycle.
@@ -92,6 +92,7 @@ impl Gate {
             if naps < 100 {
                 std::hint::spin_loop();
             } else {
+                fork::check();
                 std::thread::yield_now();
             }
         }
