@@ -29,7 +29,7 @@ impl Hint {
 /// A value on its way to a receiver: its place in the order of the channel, and itself.
 pub(crate) type Ticketed<T> = (u64, T);
 
-/// The fields that every send and receive writes stand first.
+/// The fields that every send and receive writes stand first, and those that it reads stand before others.
 #[repr(C)]
 pub(crate) struct State<T> {
     /// How many values were handed over.
@@ -41,11 +41,11 @@ pub(crate) struct State<T> {
     pub(crate) sending: Queue<T>,
     /// How many places are kept for permits.
     pub(super) reserved: usize,
+    pub(crate) closed: bool,
     /// Those who wait for a permit: how many senders had got in line before, until the permit is theirs.
     pub(super) reserving: Queue<u64>,
     /// Those who wait for the end.
     pub(super) closing: Queue<()>,
-    pub(crate) closed: bool,
 }
 
 impl<T> State<T> {
@@ -66,9 +66,9 @@ impl<T> State<T> {
             receiving: Queue::new(),
             sending: Queue::new(),
             reserved: 0,
+            closed: false,
             reserving: Queue::new(),
             closing: Queue::new(),
-            closed: false,
         }
     }
 
