@@ -61,6 +61,7 @@ impl Latch {
     }
 
     /// Returns whether the latch is open.
+    #[inline]
     #[must_use]
     pub fn is_open(&self) -> bool {
         // Acquire: pairs with the Release in `open`.

@@ -18,7 +18,7 @@ use std::task::{Context, Poll, Waker};
 use gort_primitives::atomic::{AtomicU8, Ordering};
 use gort_primitives::cell::UnsafeCell;
 
-use crate::panics::FirstPanic;
+use crate::chan::wake;
 
 /// Set if a half has left for good; nobody waits for it any more, and it waits for nobody.
 const LEFT: u8 = 1;
@@ -59,6 +59,9 @@ struct Shared<T> {
     /// The sender's waker and the receiver's.
     wakers: [UnsafeCell<Option<Waker>>; 2],
 }
+
+/// The other half had left before.
+struct OtherLeft;
 
 /// One half: its share in the memory.
 pub(super) struct Half<T> {
@@ -104,7 +107,8 @@ impl<T> Half<T> {
         self.shared()
             .value
             .with_mut(|slot| unsafe { *slot = Some(value) });
-        if self.leave() {
+        if let Ok(waker) = self.leave() {
+            wake(waker);
             return Ok(());
         }
         let slot = &self.shared().value;
@@ -129,18 +133,21 @@ impl<T> Half<T> {
 
     /// Leaves, but keeps the memory.
     pub(super) fn close(&self) {
-        self.leave();
+        wake(self.leave().unwrap_or_default());
     }
 
-    /// Sets `LEFT`, and wakes the other half if it waits; returns false if the other had left before.
-    fn leave(&self) -> bool {
+    /// Sets `LEFT`, and returns the waker of the other half if it waits, to be woken last: it is foreign code.
+    fn leave(&self) -> Result<Option<Waker>, OtherLeft> {
         let shared = self.shared();
         let (ours, theirs) = (self.side, self.side.other());
         // Relaxed: the exchange has the last word.
         let mut word = shared.word.load(Ordering::Relaxed);
         loop {
-            if word & (ours.of(LEFT) | theirs.of(LEFT)) != 0 {
-                return word & theirs.of(LEFT) == 0;
+            if word & theirs.of(LEFT) != 0 {
+                return Err(OtherLeft);
+            }
+            if word & ours.of(LEFT) != 0 {
+                return Ok(None);
             }
             let left = word | ours.of(LEFT);
             // Release: publishes the value to the Acquire in `is_left`. Acquire: pairs with the Release in `poll_left`: the
@@ -153,15 +160,12 @@ impl<T> Half<T> {
                 Err(now) => word = now,
             }
         }
-        if word & theirs.of(WAITS) != 0 {
-            let waker = shared.waker(theirs);
-            // SAFETY: we have left, and found `WAITS`: the other half leaves its waker to us.
-            let waker = waker.with_mut(|slot| unsafe { (*slot).take() });
-            if let Some(waker) = waker {
-                waker.wake();
-            }
+        if word & theirs.of(WAITS) == 0 {
+            return Ok(None);
         }
-        true
+        let waker = shared.waker(theirs);
+        // SAFETY: we have left, and found `WAITS`: the other half leaves its waker to us.
+        Ok(waker.with_mut(|slot| unsafe { (*slot).take() }))
     }
 
     /// Waits for the other half to leave; a half that has left itself waits no more.
@@ -202,11 +206,7 @@ impl<T> Shared<T> {
 
 impl<T> Drop for Half<T> {
     fn drop(&mut self) {
-        // A waker that panics must not keep the memory.
-        let mut panic = FirstPanic::default();
-        panic.catch(|| {
-            self.leave();
-        });
+        let waker = self.leave().unwrap_or_default();
         let shared = self.shared();
         let (ours, theirs) = (self.side, self.side.other());
         // Acquire: if the other is done, all it did happened before. Release: and all we did, if it is not.
@@ -217,7 +217,7 @@ impl<T> Drop for Half<T> {
             // SAFETY: it came out of a box in `halves`, and both halves are done with it.
             drop(unsafe { Box::from_raw(self.shared.as_ptr()) });
         }
-        panic.resume();
+        wake(waker);
     }
 }
 
