@@ -38,7 +38,7 @@ impl<'a, T: ?Sized> RwLockUpgradableReadGuard<'a, T> {
 
     /// Waits until all other readers have gone, and makes a write guard of it: nobody has written since this guard was made.
     ///
-    /// It goes before all who wait for the lock.
+    /// It goes before all who wait for the lock. A task that has a read guard beside this one would wait for itself.
     ///
     /// # Cancel safety
     ///
