@@ -154,6 +154,7 @@ impl Source {
         }
     }
 
+    #[inline]
     pub(crate) fn cancel(&self, direction: Direction, ticket: &mut Ticket) {
         self.waiters.cancel(direction, ticket);
     }

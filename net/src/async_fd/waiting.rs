@@ -16,24 +16,28 @@ pub(crate) trait Registered {
 }
 
 impl<T> Registered for Async<T> {
+    #[inline]
     fn source(&self) -> &Source {
         &self.source
     }
 }
 
 impl<T> Registered for &Async<T> {
+    #[inline]
     fn source(&self) -> &Source {
         &self.source
     }
 }
 
 impl<T> Registered for Arc<Async<T>> {
+    #[inline]
     fn source(&self) -> &Source {
         &self.source
     }
 }
 
 impl Registered for Arc<Source> {
+    #[inline]
     fn source(&self) -> &Source {
         self
     }
@@ -49,11 +53,13 @@ pub(crate) struct Waiting<H: Registered> {
 }
 
 impl<H: Registered> Waiting<H> {
+    #[inline]
     #[track_caller]
     pub(crate) fn new(holder: H, direction: Direction, kind: WaitKind) -> Self {
         Self::at(holder, direction, Site::here(kind))
     }
 
+    #[inline]
     pub(crate) fn at(holder: H, direction: Direction, site: Site) -> Self {
         Self {
             holder,
@@ -68,6 +74,7 @@ impl<H: Registered> Waiting<H> {
     }
 
     /// [`Source::poll_call`] with the ticket.
+    #[inline]
     pub(crate) fn poll_call<R>(
         &mut self,
         cx: &mut Context<'_>,
@@ -105,6 +112,7 @@ impl<H: Registered> Waiting<H> {
 }
 
 impl<H: Registered> Drop for Waiting<H> {
+    #[inline]
     fn drop(&mut self) {
         self.holder
             .source()

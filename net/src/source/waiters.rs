@@ -230,11 +230,18 @@ impl Waiters {
     }
 
     /// Takes the waker of `ticket` out.
+    #[inline]
     pub(crate) fn cancel(&self, direction: Direction, ticket: &mut Ticket) {
         if ticket.0.is_some() {
-            let waker = self.lock().list(direction).take(Place::Ticket(ticket));
-            drop(waker);
+            self.cancel_slow(direction, ticket);
         }
+    }
+
+    /// The future has waited.
+    #[cold]
+    fn cancel_slow(&self, direction: Direction, ticket: &mut Ticket) {
+        let waker = self.lock().list(direction).take(Place::Ticket(ticket));
+        drop(waker);
     }
 
     /// Enters an event and moves the wakers of its directions into `wakers`.
