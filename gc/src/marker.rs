@@ -10,8 +10,9 @@
 //! What they have in common is [`Work::trace`], and the [`Pool`] between them. A helper need not be pinned: what it is about
 //! to trace is not swept before it [leaves](Active).
 //!
-//! An object is traced in one go, but for a slice with many elements: some of them are traced, then what they lead to, then the
-//! next. So a part is a matter of microseconds, unless the program has put a very large container of std into an object.
+//! An object is traced in one go, but for a slice with many elements, or a `Vec` or the like that is an object of its own: some of
+//! them are traced, then what they lead to, then the next. So a part is a matter of microseconds, unless the program has put
+//! a very large container of std into a field, a lock, or a map into an object.
 //!
 //! `Trace` of a type is the program's code. If it panics, half an object has been traced, so what is alive is not known any
 //! more, and the process is aborted, whoever marks. Locks of the program are tried, and never waited for.

@@ -61,7 +61,7 @@ impl<'g, T: Trace<'g>> Promoted<'g, T> {
         info: T::INFO,
         size: size::<T>,
         trace: trace::<T>,
-        trace_part: trace_whole::<T>,
+        trace_part: trace_part::<T>,
         trace_field: trace_field::<T>,
         drop: drop::<T>,
     };
@@ -71,20 +71,23 @@ unsafe fn size<T>(_: NonNull<()>) -> usize {
     size_of::<T>()
 }
 
-unsafe fn trace<'g, T: Trace<'g>>(value: NonNull<()>, tracer: &mut Tracer<'_>) {
+unsafe fn trace<'g, T: Trace<'g>>(object: NonNull<()>, tracer: &mut Tracer<'_>) {
     // SAFETY: the caller vouches for a live value of this type.
-    unsafe { value.cast::<T>().as_ref() }.trace(tracer);
+    let value = unsafe { object.cast::<T>().as_ref() };
+    // SAFETY: the same.
+    if value.is_long() && tracer.put_off(unsafe { ObjectRef::of(object) }, 0) {
+        return;
+    }
+    value.trace(tracer);
 }
 
-/// The only part of an object that is no slice.
-unsafe fn trace_whole<'g, T: Trace<'g>>(
+unsafe fn trace_part<'g, T: Trace<'g>>(
     value: NonNull<()>,
-    _: usize,
+    from: usize,
     tracer: &mut Tracer<'_>,
 ) -> usize {
-    // SAFETY: as in `trace`.
-    unsafe { trace::<T>(value, tracer) };
-    0
+    // SAFETY: as in `trace`. Nobody changes the elements between two parts: the value is in the heap.
+    unsafe { value.cast::<T>().as_ref() }.trace_part(from, tracer)
 }
 
 unsafe fn trace_field<'g, T: Trace<'g>>(value: NonNull<()>, index: usize, tracer: &mut Tracer<'_>) {

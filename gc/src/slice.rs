@@ -40,14 +40,11 @@ use crate::guard::out_of_memory;
 use crate::object::{ObjectRef, VTable};
 use crate::phase::TAKEN;
 use crate::pointee::Branded;
-use crate::trace::{Object, Trace, TypeInfo};
+use crate::trace::{Object, PART, Trace, TypeInfo, trace_elements};
 use crate::{Gc, Guard, Tracer};
 
 /// The largest slice, in bytes: what follows it in the address space may be counted in as well.
 const MOST: usize = isize::MAX as usize - (1 << 16);
-
-/// How many elements are traced at a time. Thin air: some microseconds. A test has few.
-const PART: usize = if cfg!(test) { 1 } else { 256 };
 
 /// Where the elements begin in a slot.
 const fn offset<T>() -> usize {
@@ -185,10 +182,7 @@ unsafe fn trace_part<'g, T: Trace<'g>>(
     // SAFETY: the caller vouches for a live object of this type.
     let elements = unsafe { elements::<T>(object) };
     // SAFETY: the same; nobody has a mutable reference.
-    let rest = unsafe { elements.as_ref() }.iter().skip(from);
-    let more = rest.len() > PART;
-    rest.take(PART).for_each(|element| element.trace(tracer));
-    if more { PART } else { 0 }
+    trace_elements(unsafe { elements.as_ref() }.iter(), from, tracer)
 }
 
 unsafe fn trace_field<'g, T: Trace<'g>>(

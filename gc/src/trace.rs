@@ -60,6 +60,34 @@ pub unsafe trait Trace<'g>: 'g {
             self.trace(tracer);
         }
     }
+
+    /// Tells whether the value has so many elements that an object of this type is traced in parts.
+    #[doc(hidden)]
+    fn is_long(&self) -> bool {
+        false
+    }
+
+    /// Hands over the gc pointers in some elements, from one on, and returns how many those are, if there are more.
+    #[doc(hidden)]
+    fn trace_part(&self, _from: usize, tracer: &mut Tracer<'_>) -> usize {
+        self.trace(tracer);
+        0
+    }
+}
+
+/// How many elements of a long object are traced at a time. Thin air: some microseconds. A test has few.
+pub(crate) const PART: usize = if cfg!(test) { 1 } else { 256 };
+
+/// As [`Trace::trace_part`], for a value that has these elements.
+pub(crate) fn trace_elements<'a, 'g, T: Trace<'g> + 'a>(
+    elements: impl ExactSizeIterator<Item = &'a T>,
+    from: usize,
+    tracer: &mut Tracer<'_>,
+) -> usize {
+    let rest = elements.skip(from);
+    let more = rest.len() > PART;
+    rest.take(PART).for_each(|element| element.trace(tracer));
+    if more { PART } else { 0 }
 }
 
 /// A value that can be allocated: traceable, and fit to be shared between threads whatever its brand.

@@ -8,7 +8,7 @@ use crate::local::{self, Local};
 use crate::marker::POOL;
 use crate::object::ObjectRef;
 use crate::seeded::with_bug;
-use crate::{Mutex, Root, pin, with};
+use crate::{Edge, Mutex, Root, pin, with};
 
 /// Tells whether what is in locks is lost that are held when a helper comes by, and not any more when it has left.
 fn what_a_helper_defers_is_lost() -> bool {
@@ -94,4 +94,30 @@ fn a_slice_with_a_lock_that_was_held_is_traced_to_its_end() {
     drop(root);
     finish(cycle);
     holder.end_of_simulator();
+}
+
+#[test]
+fn a_long_vector_is_traced_in_parts() {
+    let _alone = alone();
+    let (root, targets): (Root<Vec<Edge<'static, Node<'static>>>>, Vec<ObjectRef>) = with(|g| {
+        let nodes: Vec<_> = (0..5).map(|_| node(g, None, &[], Bag::default())).collect();
+        let edges: Vec<_> = nodes.iter().map(|node| Edge::from(*node)).collect();
+        let targets = nodes.iter().map(|node| node.object()).collect();
+        (g.alloc(edges).root(g), targets)
+    });
+    let mut cycle = Cycle::new();
+    let marked = |cycle: &Cycle| {
+        let colors = targets.iter().map(|target| target.color());
+        colors.filter(|color| *color == cycle.color()).count()
+    };
+    let mut before = 0;
+    while before < targets.len() {
+        let _ = cycle.step(1);
+        let now = marked(&cycle);
+        assert!(now <= before + 1, "{now} are marked in a step");
+        before = now;
+    }
+    mark(&mut cycle);
+    drop(root);
+    finish(cycle);
 }

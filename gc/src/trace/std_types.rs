@@ -29,7 +29,7 @@ use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use std::thread::ThreadId;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{Trace, Tracer};
+use super::{PART, Trace, Tracer, trace_elements};
 
 /// Leaves. The bound `'static` is written out for each parameter, also where the type would imply it: rustc has not always
 /// checked what a type implies.
@@ -65,8 +65,10 @@ leaf! {
 }
 
 /// Containers: each traced parameter of the type, what the type is under another brand, and how to visit the contents.
+///
+/// One whose elements can be counted and skipped is traced in parts, if it is an object of its own and long.
 macro_rules! container {
-    ($([$($param:ident),+ $(; $($extra:tt)+)?] $ty:ty, $at:ty, |$this:ident, $tracer:ident| $visit:expr;)+) => {$(
+    ($([$($param:ident),+ $(; $($extra:tt)+)?] $ty:ty, $at:ty, |$this:ident, $tracer:ident| $visit:expr $(, $elements:expr)?;)+) => {$(
         // SAFETY: the container owns its contents, changes them through `&mut` only, drops them without looking at them,
         // and `$visit` reaches every one. `At` replaces the brand in each parameter that may have one.
         unsafe impl<'g, $($param: Trace<'g>),+ $(, $($extra)+)?> Trace<'g> for $ty {
@@ -80,6 +82,19 @@ macro_rules! container {
                     $visit
                 }
             }
+
+            $(
+                #[inline]
+                fn is_long(&self) -> bool {
+                    let $this = self;
+                    Self::NEEDS_TRACE && $elements.len() > PART
+                }
+
+                fn trace_part(&self, from: usize, tracer: &mut Tracer<'_>) -> usize {
+                    let $this = self;
+                    trace_elements($elements, from, tracer)
+                }
+            )?
         }
     )+};
 }
@@ -92,12 +107,12 @@ container! {
     };
     [T] Reverse<T>, Reverse<T::At<'h>>, |this, tracer| this.0.trace(tracer);
     [T] Wrapping<T>, Wrapping<T::At<'h>>, |this, tracer| this.0.trace(tracer);
-    [T] Box<[T]>, Box<[T::At<'h>]>, |this, tracer| each(this, tracer);
-    [T] Vec<T>, Vec<T::At<'h>>, |this, tracer| each(this, tracer);
-    [T; const N: usize] [T; N], [T::At<'h>; N], |this, tracer| each(this, tracer);
-    [T] VecDeque<T>, VecDeque<T::At<'h>>, |this, tracer| each(this, tracer);
+    [T] Box<[T]>, Box<[T::At<'h>]>, |this, tracer| each(this, tracer), this.iter();
+    [T] Vec<T>, Vec<T::At<'h>>, |this, tracer| each(this, tracer), this.iter();
+    [T; const N: usize] [T; N], [T::At<'h>; N], |this, tracer| each(this, tracer), this.iter();
+    [T] VecDeque<T>, VecDeque<T::At<'h>>, |this, tracer| each(this, tracer), this.iter();
     [T] LinkedList<T>, LinkedList<T::At<'h>>, |this, tracer| each(this, tracer);
-    [T] BinaryHeap<T>, BinaryHeap<T::At<'h>>, |this, tracer| each(this.as_slice(), tracer);
+    [T] BinaryHeap<T>, BinaryHeap<T::At<'h>>, |this, tracer| each(this.as_slice(), tracer), this.as_slice().iter();
     [T] BTreeSet<T>, BTreeSet<T::At<'h>>, |this, tracer| each(this, tracer);
     [T; S: 'static] HashSet<T, S>, HashSet<T::At<'h>, S>, |this, tracer| each(this, tracer);
     [K, V] BTreeMap<K, V>, BTreeMap<K::At<'h>, V::At<'h>>, |this, tracer| pairs(this, tracer);
