@@ -233,8 +233,8 @@ impl Block {
     /// Calls `drop` for each condemned object, and frees it.
     pub(super) fn drop_condemned(self, mut drop: impl FnMut(NonNull<()>)) {
         for slot in 0..self.slots() {
-            // If it was condemned after the lock was last released, it will be seen the next time.
-            if self.color(slot).get() == CONDEMNED {
+            // A sweep may condemn more of them meanwhile. Those that are not seen now will be the next time.
+            if self.color(slot).is_condemned() {
                 drop(self.object(slot));
                 self.free(slot);
             }

@@ -3,6 +3,7 @@
 //! | | writes the colour | reads it |
 //! |---|---|---|
 //! | an object comes | [`publish`](ColorByte::publish), when it has been written | [`visit`](ColorByte::visit), before it is looked at |
+//! | it is dead | [`condemn`](ColorByte::condemn), when all who used it have gone | [`is_condemned`](ColorByte::is_condemned), before it is dropped |
 //! | it goes | [`free`](ColorByte::free), when it has been dropped | [`claim`](ColorByte::claim), before the next is written |
 //!
 //! All else that is done with colours is ordered by something else: edges, the lock of a grey buffer or of a space, a grace
@@ -10,7 +11,7 @@
 
 use gort_primitives::atomic::{AtomicU8, Ordering};
 
-use crate::phase::{Color, FREE};
+use crate::phase::{CONDEMNED, Color, FREE};
 use crate::seeded::bug;
 
 /// See the head of the file.
@@ -51,6 +52,25 @@ impl ColorByte {
     pub(crate) fn visit(&self) -> Color {
         // Acquire: pairs with the Release in `publish`, after which the object is initialised.
         self.0.load(Ordering::Acquire)
+    }
+
+    /// Lets the dropper have the object. It may be at the block already, for what an earlier sweep has found.
+    #[inline]
+    pub(crate) fn condemn(&self) {
+        let order = if bug("objects are condemned without a release") {
+            Ordering::Relaxed
+        } else {
+            // Release: pairs with the Acquire in `is_condemned`.
+            Ordering::Release
+        };
+        self.0.store(CONDEMNED, order);
+    }
+
+    /// Tells the dropper whether the object is its to drop.
+    #[inline]
+    pub(crate) fn is_condemned(&self) -> bool {
+        // Acquire: pairs with the Release in `condemn`: what was done with the object comes before its destructor.
+        self.0.load(Ordering::Acquire) == CONDEMNED
     }
 
     /// Lets the owner of the block have the slot.

@@ -86,8 +86,7 @@ impl Block {
     fn free_lanes(self, first: usize, _: Eight, dead: Lanes) {
         for slot in dead.map(|lane| first + lane) {
             if self.vtable().needs_drop {
-                // The lock of the lists orders this and what the dropper does.
-                self.color(slot).set(CONDEMNED);
+                self.color(slot).condemn();
             } else {
                 self.free(slot);
             }

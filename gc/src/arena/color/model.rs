@@ -5,7 +5,7 @@ use gort_primitives::sync::{Arc, Mutex};
 use gort_primitives::{model, thread};
 
 use super::*;
-use crate::phase::{CONDEMNED, TAKEN, is_object};
+use crate::phase::{TAKEN, is_object};
 use crate::seeded::with_bug;
 
 const WHITE: Color = 1;
@@ -39,7 +39,7 @@ impl Slot {
         let sweeping = self.sweeping.lock().unwrap();
         if self.color.get() == WHITE {
             if needs_drop {
-                self.color.set(CONDEMNED);
+                self.color.condemn();
             } else {
                 self.write(0xDD);
                 self.color.free();
@@ -47,7 +47,13 @@ impl Slot {
         }
         drop(sweeping);
         if needs_drop {
-            // As `Block::drop_condemned`, on the dropper's thread.
+            self.drop_condemned();
+        }
+    }
+
+    /// As `Block::drop_condemned`, on the dropper's thread.
+    fn drop_condemned(&self) {
+        if self.color.is_condemned() {
             self.write(0xDD);
             self.color.free();
         }
@@ -116,4 +122,33 @@ fn an_object_must_be_published_with_a_release() {
     with_bug(Some("colours are published without a release"), || {
         hand_over(false);
     });
+}
+
+/// The dropper is at the block, for what an earlier sweep has found, when another object is condemned.
+fn condemn_meanwhile() {
+    model(|| {
+        let slot = Slot::new();
+        let dropper = thread::spawn({
+            let slot = slot.clone();
+            move || slot.drop_condemned()
+        });
+        // The last one who used the object has gone before it was found dead.
+        slot.write(8);
+        slot.color.condemn();
+        dropper.join().unwrap();
+    });
+}
+
+#[test]
+fn the_dropper_comes_after_all_who_used_the_object() {
+    condemn_meanwhile();
+}
+
+#[test]
+#[should_panic(expected = "Causality violation")]
+fn an_object_must_be_condemned_with_a_release() {
+    with_bug(
+        Some("objects are condemned without a release"),
+        condemn_meanwhile,
+    );
 }

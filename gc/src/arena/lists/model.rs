@@ -75,7 +75,7 @@ impl Page {
     /// Drops what is condemned, as the dropper.
     fn drop_condemned(&self) {
         for slot in 0..SLOTS {
-            if self.colors[slot].get() == CONDEMNED {
+            if self.colors[slot].is_condemned() {
                 self.write(slot, FREED);
                 self.colors[slot].free();
             }
@@ -132,7 +132,7 @@ impl Listed for PageRef {
             } else if is_object(color) {
                 found.dead += 1;
                 if page.needs_drop {
-                    page.colors[slot].set(CONDEMNED);
+                    page.colors[slot].condemn();
                 } else {
                     page.write(slot, FREED);
                     page.colors[slot].free();
