@@ -22,6 +22,7 @@
 // The counter changes before the notice is given, and a receiver asks for the notice before it looks at the counter.
 
 mod error;
+mod future;
 #[cfg(all(test, gort_loom))]
 mod model;
 mod stream;
@@ -29,21 +30,18 @@ mod stream;
 mod tests;
 
 use std::fmt;
-use std::future::Future;
 use std::ops::Deref;
-use std::pin::Pin;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
-use std::task::{Context, Poll};
 
 use gort_primitives::atomic::{AtomicUsize, Ordering};
 use gort_primitives::sync::Arc;
-use pin_project_lite::pin_project;
 
 pub use error::{RecvError, SendError};
+pub use future::{Changed, Closed};
 pub use stream::ReceiverStream;
 
 use crate::Notify;
-use crate::hook::{Site, WaitKind};
+use crate::hook::Site;
 use crate::locks::block::block_on;
 use crate::until::{Tells, Until};
 
@@ -389,52 +387,6 @@ impl<T> Receiver<T> {
     }
 }
 
-pin_project! {
-    /// The future of [`Receiver::changed`].
-    #[must_use = "futures do nothing unless polled"]
-    pub struct Changed<'a, T> {
-        #[pin]
-        until: Until<&'a Notify>,
-        shared: &'a Shared<T>,
-        seen: &'a mut usize,
-        site: Site,
-    }
-}
-
-pin_project! {
-    /// The future of [`Sender::closed`].
-    #[must_use = "futures do nothing unless polled"]
-    pub struct Closed<'a, T> {
-        #[pin]
-        until: Until<&'a Notify>,
-        sender: &'a Sender<T>,
-        site: Site,
-    }
-}
-
-impl<T> Future for Changed<'_, T> {
-    type Output = Result<(), RecvError>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let (shared, seen) = (*this.shared, this.seen);
-        let poll = this.until.poll_until(cx, |_| shared.look(seen));
-        this.site.or_waits(WaitKind::ChanReceive, poll)
-    }
-}
-
-impl<T> Future for Closed<'_, T> {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.project();
-        let sender = *this.sender;
-        let closed = |_: &mut &Notify| sender.is_closed().then_some(());
-        let poll = this.until.poll_until(cx, closed);
-        this.site.or_waits(WaitKind::ChanClosed, poll)
-    }
-}
-
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
         // Relaxed: this one keeps the number above zero.
@@ -503,17 +455,5 @@ impl<T> fmt::Debug for Receiver<T> {
         f.debug_struct("Receiver")
             .field("has_changed", &self.has_changed())
             .finish_non_exhaustive()
-    }
-}
-
-impl<T> fmt::Debug for Changed<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Changed").finish_non_exhaustive()
-    }
-}
-
-impl<T> fmt::Debug for Closed<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Closed").finish_non_exhaustive()
     }
 }
