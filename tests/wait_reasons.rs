@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gort::sync::{Cond, Latch, Mutex, Notify, OnceCell, WaitGroup};
+use gort::sync::{Cond, Latch, Mutex, Notify, OnceCell, WaitGroup, chan};
 use gort::task::{self, Info, JoinHandle, State, WaitReason};
 
 /// Starts a goroutine, and returns what is told of it when it waits.
@@ -36,6 +36,7 @@ fn what_waits_for_others_says_for_what() {
         let locked = Arc::new((Mutex::new(0), Cond::new()));
         let cell = Arc::new(OnceCell::new());
         let maker = cell.clone();
+        let (sender, _receiver) = chan::bounded::<()>(1);
         let makes = gort::go(async move {
             maker.get_or_init(std::future::pending::<()>).await;
         });
@@ -49,6 +50,7 @@ fn what_waits_for_others_says_for_what() {
             waiting!(&rt, {
                 cell.get_or_init(|| async {}).await;
             }),
+            waiting!(&rt, { sender.closed().await }),
         ];
         let expected = [
             (WaitReason::Notify, "[sync.Notify, "),
@@ -56,6 +58,7 @@ fn what_waits_for_others_says_for_what() {
             (WaitReason::WaitGroup, "[sync.WaitGroup.Wait, "),
             (WaitReason::Cond, "[sync.Cond.Wait, "),
             (WaitReason::Once, "[sync.Once.Do, "),
+            (WaitReason::ChanClosed, "[chan closed, "),
         ];
         for (info, (reason, words)) in told.iter().zip(expected) {
             assert_eq!(info.wait_reason(), reason);
