@@ -86,7 +86,8 @@ pub(crate) fn return_memory(keep: usize) {
 #[cfg(test)]
 mod tests {
     use super::{Cache, Space};
-    use crate::local::{BATCH, Local, lock};
+    use crate::local::debt::BATCH;
+    use crate::local::{Local, lock};
     use crate::object::Promoted;
     use crate::seeded::with_bug;
     use crate::simulator::ALONE;

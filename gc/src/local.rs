@@ -13,6 +13,7 @@
 //!
 //! All that is unusual about a pin is in one byte, [`Local::errands`], so that the usual pin looks at one byte only.
 
+pub(crate) mod debt;
 mod register;
 
 use std::cell::{Cell, OnceCell};
@@ -28,14 +29,11 @@ use crate::epoch::{Epoch, State};
 use crate::fence;
 use crate::fork;
 use crate::grey::{Buffer, Closing, Shade, Undecided};
-use crate::marker;
 use crate::object::{ObjectRef, VTable};
-use crate::pacer;
 use crate::phase::Word;
 use crate::report::{Report, report};
 use crate::root::Block;
 use crate::settings;
-use crate::sweep;
 use register::{Record, Records, Register, Tenure};
 
 /// The word of all threads. Written by the collector.
@@ -44,16 +42,6 @@ static EPOCH: Epoch = Epoch::new();
 /// Never used: models make their own.
 #[cfg(gort_loom)]
 static EPOCH: std::sync::LazyLock<Epoch> = std::sync::LazyLock::new(Epoch::new);
-
-/// A thread tells the pacer when it has allocated so many bytes. Thin air.
-pub(crate) const BATCH: usize = 32 * 1024;
-
-/// How long a thread waits in an outermost pin for one nap that it owes. The system makes it some 50 us longer: less than
-/// 100 us in all.
-const NAP: Duration = Duration::from_micros(25);
-
-/// How long it helps instead if there is something to mark or to sweep.
-pub(crate) const ASSIST: Duration = Duration::from_micros(50);
 
 /// All records.
 #[cfg(not(gort_loom))]
@@ -278,28 +266,6 @@ impl Local {
         Some(())
     }
 
-    /// Helps to mark or to sweep, or takes a nap.
-    fn pay_for_nap(&self) {
-        // The cycle may have ended since.
-        let naps = self.naps.get().min(pacer::naps_now());
-        // Code of the program that pins while we mark pays for nothing.
-        self.owe(0);
-        if naps == 0 {
-            return;
-        }
-        // A record that is given back with the next guard must not meet such code at all.
-        let may_help = self.errands.get() & UNTIL_UNPINNED == 0;
-        if may_help && (marker::assist() || sweep::assist()) {
-            pacer::assisted();
-        } else {
-            // Not pinned, so the collector goes on meanwhile.
-            self.state.unpin();
-            pacer::napped();
-            std::thread::sleep(NAP);
-        }
-        self.owe(naps - 1);
-    }
-
     fn set_errand(&self, errand: u8, on: bool) {
         let others = self.errands.get() & !errand;
         self.errands.set(if on { others | errand } else { others });
@@ -365,27 +331,6 @@ impl Local {
         if let Some(local) = CURRENT.get() {
             local.flush();
         }
-    }
-
-    /// Counts what is allocated.
-    pub(crate) fn count_allocation(&self, bytes: usize) {
-        self.count(bytes.cast_signed());
-    }
-
-    fn count(&self, bytes: isize) {
-        let unreported = self.unreported.get().saturating_add(bytes);
-        if unreported < BATCH.cast_signed() {
-            self.unreported.set(unreported);
-            return;
-        }
-        self.unreported.set(0);
-        self.owe(pacer::count(unreported.cast_unsigned()));
-    }
-
-    /// Lets the owner take so many naps, one in each of the next outermost pins, whatever it has owed before.
-    pub(crate) fn owe(&self, naps: usize) {
-        self.naps.set(naps);
-        self.set_errand(THROTTLED, naps > 0);
     }
 
     /// The word that the owner is pinned with.

@@ -21,7 +21,7 @@ use std::time::Instant;
 
 use crate::fork;
 use crate::grey::{Active, CHUNK, Job, Pool, Rest, Work};
-use crate::local::ASSIST;
+use crate::local::debt::ASSIST;
 use crate::object::ObjectRef;
 use crate::seeded::bug;
 use crate::tracer::Tracer;

@@ -11,7 +11,7 @@
 //! cent of the way are gone (Go's bounds).
 //!
 //! Beyond 1.1 goal the collector does not keep up. Those who allocate then owe naps: [`NAPS`] for each tenth that the
-//! heap is too large, up to [`MOST_NAPS`], for every [`BATCH`](crate::local::BATCH) allocated. They are paid in outermost pins only,
+//! heap is too large, up to [`MOST_NAPS`], for every [`BATCH`](crate::local::debt::BATCH) allocated. They are paid in outermost pins only,
 //! where the collector does not wait for the thread, one at a time: many that are short are noticed less than a long one. A thread
 //! that finds something to trace or to sweep does that in the place of a nap: an [assist](crate::marker).
 //!

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use crate::arena::{Block, Space, Tally};
 use crate::dropper;
 use crate::fork;
-use crate::local::{ASSIST, lock};
+use crate::local::debt::ASSIST;
+use crate::local::lock;
 use crate::object::ObjectRef;
 use crate::phase::Color;
 
