@@ -1,15 +1,16 @@
 //! The short wait of a `run()` future before it sleeps: with open eyes, for what others push.
 //!
 //! To be put to sleep and woken costs both sides more than a wait of some microseconds, and where tasks pass a token on, one thread
-//! would be woken for each of them, to find that the other has run it. Two rules keep the wait cheap:
+//! would be woken for each of them, to find that the other has run it. Three rules keep the wait cheap:
 //!
 //! * One waits at a time, and while it does, pushes wake nobody; see [`Sleepers`](super::sleepers::Sleepers).
+//! * Between two looks it offers its CPU to threads that have none: one that makes tasks, or works on them, goes first.
 //! * A lone task in somebody's ring is left to its owner as long as that takes others from there: it is in the owner's
 //!   cache, and will be run before long. It is stolen when the owner has not moved between two looks, or at the end of the wait.
 //!
 //! A wait that ends without a task was worth it if others worked meanwhile.
 
-use std::ptr;
+use std::{ptr, thread};
 
 use async_task::Runnable;
 use gort_primitives::hint;
@@ -49,6 +50,9 @@ pub(super) unsafe fn watch(state: &State, seat: &Seat) -> Option<Runnable> {
     let found = (0..LOOKS).find_map(|_| {
         for _ in 0..PAUSES {
             hint::spin_loop();
+        }
+        if !SMALL {
+            thread::yield_now();
         }
         // SAFETY: the contract, here and below.
         unsafe { state.take_batch(seat, DRY_BATCH) }
