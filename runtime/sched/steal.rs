@@ -21,15 +21,15 @@ const ROUNDS: usize = 4;
 /// A ring with less than this holds few. Measured with `select4`, where three senders wait behind a receiver that runs.
 const FEW: usize = 4;
 
-/// Pauses between two looks at an M: some 1.6 us, at the 25 ns that a pause takes on the x86 where this was measured. Go sleeps 3 us
-/// before it takes a `runnext`, for the same reason.
-const PAUSES: u32 = 64;
+/// Pauses between two looks at an M: some 3 us, at the 25 ns that a pause takes on the x86 where this was measured. A poll that
+/// takes longer counts as long. Go sleeps as long before it takes a `runnext`; with half of it `select4` takes a tenth longer.
+const PAUSES: u32 = 128;
 
 /// So many ticks after one was born it has had its turn in a ring that holds few. The ring has its turn after three polls from the slot, and
 /// a poll is two ticks.
 const NEW: u64 = 2 * 4 * FEW as u64;
 
-/// How many looks in a row find something in the ring of an M that polls one after the other, before some of it is taken: 25 us.
+/// How many looks in a row find something in the ring of an M that polls one after the other, before some of it is taken: 50 us.
 const PATIENCE: u32 = 16;
 
 /// What a thief does about the slot of an M and the few goroutines in its ring.
