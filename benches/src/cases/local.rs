@@ -14,6 +14,7 @@ use futures_lite::future::{block_on, yield_now};
 use tokio::runtime;
 use tokio::task::{JoinHandle, LocalSet};
 
+use super::spawn::join_batches;
 use super::{Case, Cx, Failure, Verdict, check};
 use crate::adapters::Runtime;
 use crate::adapters::async_executor::AsyncExecutor;
@@ -52,7 +53,10 @@ fn run_on<L: Local>(case: &Case, cx: Cx) -> Verdict {
     let body = |cx| {
         local.block_on(async {
             match case.name {
-                "local_spawn" => join(&local, cx).await,
+                "local_spawn" => {
+                    let spawn = |index| local.spawn(async move { index });
+                    join_batches(cx, BATCH, spawn).await
+                }
                 "local_yield" => yields(&local, cx).await,
                 "local_chan" => ping_pong(&local, cx).await,
                 other => panic!("the catalogue names `{other}`, which has no body"),
@@ -65,28 +69,6 @@ fn run_on<L: Local>(case: &Case, cx: Cx) -> Verdict {
         ..cx
     })?;
     body(cx)
-}
-
-/// Spawns tasks that return their index, batch by batch, and awaits them in order.
-async fn join<L: Local>(local: &L, cx: Cx) -> Verdict {
-    let batch = cx.size.min(BATCH);
-    let batches = cx.size / batch;
-    let mut tasks = Vec::with_capacity(batch as usize);
-    let mut sum = 0;
-    let meter = Meter::start();
-    for _ in 0..batches {
-        tasks.extend((0..batch).map(|index| local.spawn(async move { index })));
-        for task in tasks.drain(..) {
-            sum += task.await;
-        }
-    }
-    let measured = meter.stop();
-    check(
-        "sum of the indices",
-        sum,
-        batches * (batch * (batch - 1) / 2),
-    )?;
-    Ok(measured.per_op(batches * batch))
 }
 
 /// Runs tasks that share the yields evenly.

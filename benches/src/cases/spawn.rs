@@ -9,13 +9,22 @@ const BATCH: u64 = 10_000;
 
 /// Spawns tasks that return their index, batch by batch, and awaits them in order.
 pub(super) async fn join<R: Runtime>(cx: Cx) -> Verdict {
-    let batch = cx.size.min(BATCH);
+    join_batches(cx, BATCH, |index| R::spawn(async move { index })).await
+}
+
+/// As [`join`], with tasks that `spawn` makes of their index, so many at a time.
+pub(super) async fn join_batches<T: Future<Output = u64>>(
+    cx: Cx,
+    most: u64,
+    spawn: impl Fn(u64) -> T,
+) -> Verdict {
+    let batch = cx.size.min(most);
     let batches = cx.size / batch;
     let mut handles = Vec::with_capacity(batch as usize);
     let mut sum = 0;
     let meter = Meter::start();
     for _ in 0..batches {
-        handles.extend((0..batch).map(|index| R::spawn(async move { index })));
+        handles.extend((0..batch).map(&spawn));
         for handle in handles.drain(..) {
             sum += handle.await;
         }
