@@ -26,12 +26,18 @@ enum Scheduled {
     Waiting,
 }
 
-/// The kernel's name of the calling thread.
+/// The kernel's name of the calling thread, or 0 where it is not known.
+#[cfg(target_os = "linux")]
 pub(crate) fn current_tid() -> u32 {
     rustix::thread::gettid()
         .as_raw_nonzero()
         .get()
         .cast_unsigned()
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn current_tid() -> u32 {
+    0
 }
 
 /// The CPU time that a thread of this process has used, in nanoseconds.

@@ -118,8 +118,14 @@ mod system {
 
     use super::CHUNK;
 
+    /// Keeps the system from promising memory for mere addresses. The other systems never do.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    const NO_PROMISE: MapFlags = MapFlags::NORESERVE;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    const NO_PROMISE: MapFlags = MapFlags::empty();
+
     pub(super) fn reserve(bytes: usize) -> io::Result<NonNull<u8>> {
-        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+        let flags = MapFlags::PRIVATE | NO_PROMISE;
         // One chunk more, for the alignment.
         let all = bytes + CHUNK;
         // SAFETY: the system chooses addresses that nobody uses.
