@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +16,7 @@ use crate::m::{self, M};
 use crate::park::Parker;
 use crate::sched::Root;
 use crate::shared::Shared;
-use crate::{handle, panic, sysmon, time, worker};
+use crate::{handle, panic, root, sysmon, time, worker};
 
 /// Runs a future on the calling thread until it ends.
 ///
@@ -40,16 +40,18 @@ use crate::{handle, panic, sysmon, time, worker};
 /// });
 /// assert_eq!(answer, 42);
 /// ```
+#[track_caller]
 pub fn block_on<F: Future>(future: F) -> F::Output {
+    let at = Location::caller();
     m::with_here(|here| {
         if let Some(here) = here {
             here.give_p_away();
         }
     });
-    panic::explained(|| on_this_thread(future))
+    panic::explained(|| on_this_thread(future, at))
 }
 
-fn on_this_thread<F: Future>(future: F) -> F::Output {
+fn on_this_thread<F: Future>(future: F, at: &'static Location<'static>) -> F::Output {
     WITH_PARKER.with(|spare| {
         // A nested call finds the parker taken, and makes its own: one must not use up the other's token.
         let sleeper = spare.try_borrow_mut();
@@ -57,9 +59,9 @@ fn on_this_thread<F: Future>(future: F) -> F::Output {
             Ok(sleeper) => {
                 // A wake of the last future is none of this one's.
                 sleeper.thread.parker.try_take();
-                run(&sleeper, future)
+                run(&sleeper, future, at)
             }
-            Err(_) => run(&Sleeper::new(), future),
+            Err(_) => run(&Sleeper::new(), future, at),
         }
     })
 }
@@ -71,6 +73,7 @@ thread_local! {
 struct Sleeper {
     thread: Arc<Thread>,
     waker: Waker,
+    root: root::Listed,
 }
 
 struct Thread {
@@ -95,20 +98,24 @@ impl Sleeper {
         Self {
             waker: Waker::from(thread.clone()),
             thread,
+            root: root::Listed::new(),
         }
     }
 }
 
-fn run<F: Future>(sleeper: &Sleeper, future: F) -> F::Output {
+fn run<F: Future>(sleeper: &Sleeper, future: F, at: &'static Location<'static>) -> F::Output {
     let mut future = pin!(future);
     let mut cx = Context::from_waker(&sleeper.waker);
     let mut wakers = Vec::new();
     let mut driving = None;
     let guards = GuardWatch::new();
+    let root = sleeper.root.begin(at);
     loop {
+        let polling = root.poll();
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
             return output;
         }
+        drop(polling);
         guards.look();
         let driving = driving.get_or_insert_with(Driving::begin);
         while !driving.sleep(&sleeper.thread.parker, &mut wakers) {}
@@ -171,6 +178,7 @@ impl Drop for Driving {
 }
 
 /// [`block_on`] for a runtime that has no threads: the calling thread becomes its M.
+#[track_caller]
 pub(crate) fn as_local_m<F: Future>(rt: &Arc<Shared>, future: F) -> F::Output {
     let Some(p) = rt.idle.take_p() else {
         // Another thread runs the goroutines already.
@@ -185,6 +193,10 @@ pub(crate) fn as_local_m<F: Future>(rt: &Arc<Shared>, future: F) -> F::Output {
     let mut future = pin!(future);
     let mut output = None;
     let leave = Leave(rt, &root.m);
+    let listed = root::Listed::new();
+    let running = listed.begin(Location::caller());
+    // The goroutines that the M polls are not part of a root that this call may be nested in.
+    let inside = root::Inside::none();
     // SAFETY: the M was made or revived for this thread.
     unsafe {
         m::enter(&root.m, |here| {
@@ -192,6 +204,7 @@ pub(crate) fn as_local_m<F: Future>(rt: &Arc<Shared>, future: F) -> F::Output {
             worker::run(here, &*root, || {
                 root.ready.store(false, Ordering::SeqCst);
                 let cx = &mut Context::from_waker(&waker);
+                let _polling = running.poll();
                 // Unwind safety: after a panic the future is not touched again.
                 match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
                     Ok(Poll::Ready(done)) => output = Some(Ok(done)),
@@ -204,6 +217,8 @@ pub(crate) fn as_local_m<F: Future>(rt: &Arc<Shared>, future: F) -> F::Output {
         });
     }
     drop(leave);
+    drop(inside);
+    drop(running);
     // The runtime was shut down meanwhile; the root future goes on without it.
     match output {
         Some(Ok(output)) => output,

@@ -36,6 +36,7 @@ use gort_primitives::atomic::{
 };
 
 use crate::shared::Shared;
+use crate::task::{Note, WaitReason};
 use refs::Refs;
 
 pub(crate) mod abort;
@@ -46,7 +47,7 @@ pub(crate) mod refs;
 pub(crate) mod waker;
 
 /// What a goroutine is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[repr(u8)]
 pub enum State {
@@ -310,11 +311,22 @@ impl G {
 
     /// Notes why the goroutine is about to wait.
     #[inline]
-    pub(crate) fn note_wait(&'static self, reason: u8, at: &'static Location<'static>) {
+    pub(crate) fn put_note(&'static self, note: Note) {
+        let at = note.at.map_or(ptr::null(), ptr::from_ref);
         // Release, Release: pair with the loads in `doing`.
-        self.wait.store(reason, Ordering::Release);
-        self.waits_at
-            .store(ptr::from_ref(at).cast_mut(), Ordering::Release);
+        self.wait.store(note.reason as u8, Ordering::Release);
+        self.waits_at.store(at.cast_mut(), Ordering::Release);
+    }
+
+    /// What this thread noted, if anything.
+    pub(crate) fn note(&'static self) -> Note {
+        let reason = WaitReason::from_byte(self.wait.load(Ordering::Relaxed));
+        // Relaxed, Relaxed: our own stores.
+        let at = location(&self.waits_at, Ordering::Relaxed);
+        Note {
+            reason,
+            at: at.filter(|_| reason != WaitReason::Other),
+        }
     }
 
     /// What the goroutine was last found to do.

@@ -13,7 +13,6 @@ use async_task::Task;
 use gort_net::Reactor;
 
 use crate::builder::{self, Builder};
-use crate::g::RECORDS;
 use crate::shared::Shared;
 use crate::spawn::{self, Origin};
 use crate::stop::{self, ShutdownError};
@@ -85,8 +84,7 @@ impl Runtime {
             // The runtime's own thread may have found the reactor driven by one that leaves it to us now.
             crate::sysmon::ensure();
         }
-        gort_net::set_wait_hook(task::note_io_wait);
-        gort_sync::set_wait_hook(task::note_sync_wait);
+        task::hear_of_waits();
         gort_sync::set_yield_hook(task::must_yield);
         gort_sync::set_timers(&Lent);
         gort_net::set_yield_hook(task::must_yield);
@@ -354,13 +352,7 @@ impl Handle {
     /// ```
     #[must_use]
     pub fn goroutines(&self) -> Vec<Info> {
-        let mut all = Vec::new();
-        RECORDS.for_each(|g| {
-            if g.is_alive() && std::ptr::eq(g.runtime(), Arc::as_ptr(&self.rt)) {
-                all.push(Info::of(g));
-            }
-        });
-        all
+        Info::all(|g| std::ptr::eq(g.runtime(), Arc::as_ptr(&self.rt)))
     }
 }
 

@@ -9,6 +9,7 @@ pub use async_task::{FallibleTask, Task};
 pub use block_on::block_on;
 pub use builder::Builder;
 pub use config::available_procs;
+pub use dump::{Dump, dump};
 pub use executor::{Executor, LocalExecutor, StaticExecutor, StaticLocalExecutor};
 pub use facade::{blocking, go, spawn};
 pub use frame::LargeFrame;
@@ -52,6 +53,7 @@ mod builder;
 mod config;
 mod context;
 mod drive;
+mod dump;
 mod entry;
 mod executor;
 mod facade;
@@ -69,6 +71,7 @@ mod p;
 mod panic;
 mod park;
 mod pool;
+mod root;
 mod runq;
 mod sched;
 mod shared;
@@ -94,6 +97,8 @@ pub mod __private {
     /// Runs the body of `#[gort::main]`.
     #[track_caller]
     pub fn main<F: Future>(builder: Builder, future: F) -> F::Output {
+        // Without it the signal does what it always does.
+        let _ = crate::signal::dump_on_quit();
         match builder.build() {
             Ok(rt) => rt.block_on(future),
             Err(error) => {

@@ -125,8 +125,9 @@ pub fn set_max_blocking_threads(threads: NonZero<usize>) {
 }
 
 /// The pool of [`unblock`](crate::unblock).
+static DEFAULT: OnceLock<BlockingPool> = OnceLock::new();
+
 fn default_pool() -> &'static BlockingPool {
-    static DEFAULT: OnceLock<BlockingPool> = OnceLock::new();
     DEFAULT.get_or_init(|| {
         let threads = std::env::var(MAX_THREADS_VAR).ok();
         let threads = threads.map_or(Ok(MAX_THREADS), |text| parse_max_threads(&text));
@@ -135,6 +136,13 @@ fn default_pool() -> &'static BlockingPool {
             .build()
             .unwrap_or_else(|error| unreachable!("the defaults are in range: {error}"))
     })
+}
+
+/// The threads of that pool, if it is there, those of them that sleep, and the calls that wait for one.
+pub(crate) fn default_counts() -> Option<(usize, usize, usize)> {
+    let shared = &DEFAULT.get()?.shared;
+    let (threads, idle) = shared.counts();
+    Some((threads, idle, shared.waiting()))
 }
 
 fn parse_max_threads(text: &str) -> Result<usize, String> {

@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 
+pub use crate::dump::quit::dump_on_quit;
 pub use kind::Signal;
 pub use signals::Signals;
 

@@ -35,7 +35,7 @@ use round::Round;
 pub(crate) use limit::Limit;
 pub(crate) use stall::Stalls;
 pub use stall::{Stall, StallKind};
-pub(crate) use survey::Watch;
+pub(crate) use survey::{Watch, poll_of};
 
 mod doze;
 pub(crate) mod errands;
@@ -104,6 +104,16 @@ pub(crate) fn tick() -> u32 {
     TICK.load(Ordering::Relaxed)
 }
 
+/// Sets the coarse clock: it stands still while the monitor sleeps deeply.
+pub(crate) fn set_clock() {
+    TICK.store(MONITOR.now_ms(), Ordering::Relaxed);
+}
+
+/// All runtimes that exist.
+pub(crate) fn living() -> Vec<Arc<Shared>> {
+    MONITOR.living()
+}
+
 /// Has the monitor look after a runtime.
 pub(crate) fn register(rt: &Arc<Shared>) {
     MONITOR.runtimes().push(Arc::downgrade(rt));
@@ -145,8 +155,7 @@ impl Monitor {
     #[cold]
     fn stir(&self) {
         if DOZE.disturb() {
-            // The clock stood still meanwhile.
-            TICK.store(self.now_ms(), Ordering::Relaxed);
+            set_clock();
             self.kick();
         }
     }
@@ -170,7 +179,7 @@ impl Monitor {
     fn run(&self) {
         let mut round = Round::default();
         loop {
-            TICK.store(self.now_ms(), Ordering::Relaxed);
+            set_clock();
             let runtimes = self.living();
             let idle = round.look(&runtimes);
             drop(runtimes);

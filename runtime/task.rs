@@ -17,7 +17,7 @@ use std::panic::Location;
 use std::time::Duration;
 
 use crate::context;
-use crate::g::G;
+use crate::g::{G, RECORDS};
 use crate::spawn::{self, Origin};
 use crate::{m, sysmon};
 
@@ -44,7 +44,7 @@ pub use local_key::{AccessError, LocalKey, Scope};
 pub use pipeline::Pipeline;
 pub use scoped::{GoScope, ScopedJoinHandle, scope};
 pub use wait_reason::WaitReason;
-pub(crate) use wait_reason::{note_io_wait, note_sync_wait, note_wait};
+pub(crate) use wait_reason::{Note, hear_of_waits, note_wait};
 pub(crate) use yields::must_yield;
 pub use yields::{YieldNow, should_yield, yield_now};
 
@@ -108,9 +108,22 @@ pub struct Info {
 }
 
 impl Info {
+    /// Describes all goroutines that pass `filter`. Those without a record are not among them.
+    pub(crate) fn all(filter: impl Fn(&'static G) -> bool) -> Vec<Self> {
+        sysmon::set_clock();
+        let mut all = Vec::new();
+        RECORDS.for_each(|g| {
+            if g.is_alive() && filter(g) {
+                all.push(Self::of(g));
+            }
+        });
+        all
+    }
+
     pub(crate) fn of(g: &'static G) -> Self {
         let (state, wait, waits_at) = g.doing();
-        let age = sysmon::tick().wrapping_sub(g.since());
+        // The clock is set by several threads, and may go back by a step.
+        let age = sysmon::tick().wrapping_sub(g.since()).cast_signed().max(0);
         Self {
             id: TaskId(g.id()),
             parent: Some(g.parent()).filter(|&id| id != 0).map(TaskId),
@@ -120,7 +133,7 @@ impl Info {
             wait: WaitReason::from_byte(wait),
             waits_at,
             waiting_for: match state {
-                State::Waiting => Duration::from_millis(age.into()),
+                State::Waiting => Duration::from_millis(age.unsigned_abs().into()),
                 _ => Duration::ZERO,
             },
             polls: g.polls(),

@@ -36,7 +36,7 @@
 //!
 //! # Platforms
 //!
-//! Tested on Linux on x86-64. Builds on other Unix systems by design, untested. On other systems the crate is empty for now.
+//! Tested on Linux on x86-64; compiled for macOS and FreeBSD, where it has not been run. On systems that are no Unix the crate is empty for now.
 #![cfg(unix)]
 
 mod addr;

@@ -8,6 +8,7 @@ use async_task::Runnable;
 use pin_project_lite::pin_project;
 
 use super::sleepers::{Place, Sleepers};
+use crate::task::Note;
 
 /// How many tasks a poll of `run()` runs before it lets its caller do something else. Borrowed from async-executor. In models one, so that its
 /// thread may do no more after any.
@@ -147,6 +148,7 @@ impl<S: Source, F: Future> Future for Run<'_, S, F> {
         if let Poll::Ready(output) = this.future.poll(cx) {
             return Poll::Ready(output);
         }
+        let waits = Note::current();
         for _ in 0..TURN {
             let mut last = false;
             let look = |source: &S| match std::mem::replace(&mut last, true) {
@@ -157,7 +159,10 @@ impl<S: Source, F: Future> Future for Run<'_, S, F> {
                 Poll::Ready(runnable) => {
                     runnable.run();
                 }
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    waits.put_again();
+                    return Poll::Pending;
+                }
             }
         }
         cx.waker().wake_by_ref();

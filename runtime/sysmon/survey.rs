@@ -4,10 +4,12 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::task::Waker;
+use std::time::Duration;
 
 use async_task::Runnable;
 
 use super::MONITOR;
+use super::stall::Stall;
 use super::thread_clock::{self, Doing, Threads};
 use crate::lease::Flag;
 use crate::m::M;
@@ -142,6 +144,30 @@ fn look_at(rt: &Shared, m: &Arc<M>, now: u64, late: bool, survey: &mut Survey) {
     });
 }
 
+/// The poll that an M is in, if it is in one: for a dump.
+pub(crate) fn poll_of(m: &M) -> Option<Stall> {
+    let tick = m.tick();
+    if tick.is_multiple_of(2) {
+        return None;
+    }
+    let watch = &m.watch;
+    // A poll that the monitor has not seen has only begun.
+    let seen = watch.tick.load(Ordering::Relaxed) == tick;
+    let since = watch.since.load(Ordering::Relaxed);
+    let us = if seen {
+        MONITOR.now_us().saturating_sub(since)
+    } else {
+        0
+    };
+    let before = watch.cpu.load(Ordering::Relaxed);
+    let doing = m.tid().map_or(Doing::Computing, |tid| {
+        let used = cpu_time(m).filter(|_| before != 0);
+        let used = used.map(|now| now.saturating_sub(before));
+        Threads::default().doing(tid, used, us * 1_000)
+    });
+    Some(Stall::of(m, Duration::from_micros(us), doing))
+}
+
 fn holds_surplus(rt: &Shared, m: &M) -> bool {
     let held = m.lease.observe();
     held.is_some_and(|held| rt.idle.is_surplus(held.p()))
@@ -161,8 +187,6 @@ pub(super) fn drain(m: &M, to: &mut Vec<Runnable>) {
 
 #[cfg(all(test, not(gort_loom)))]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::{Builder, m, worker};
 

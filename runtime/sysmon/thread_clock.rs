@@ -5,6 +5,7 @@
 //! and on other systems, everything counts as computing: then a P is taken away late and rarely instead of early.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
@@ -38,6 +39,22 @@ pub(crate) fn current_tid() -> u32 {
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn current_tid() -> u32 {
     0
+}
+
+/// A thread of this process in words: its number, and its name if the kernel tells it.
+pub(crate) struct Named(pub(crate) u32);
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(tid) = self;
+        if *tid == 0 {
+            return f.write_str("thread");
+        }
+        match std::fs::read_to_string(format!("/proc/self/task/{tid}/comm")) {
+            Ok(name) => write!(f, "thread {tid} {:?}", name.trim_end()),
+            Err(_) => write!(f, "thread {tid}"),
+        }
+    }
 }
 
 /// The CPU time that a thread of this process has used, in nanoseconds.

@@ -6,13 +6,15 @@ use std::panic::Location;
 use gort_net::WaitKind as NetKind;
 use gort_sync::WaitKind as SyncKind;
 
-use crate::m;
+use crate::g::G;
+use crate::m::{self, Here};
+use crate::root::{self, Root};
 
 /// Makes [`WaitReason`] of rows `Name: "words"`, and `Name = Name` for a wait of `gort_sync`, whose words stand there.
 macro_rules! wait_reasons {
     ($($(#[$doc:meta])+ $name:ident $(: $words:literal)? $(= $sync:ident)?,)+) => {
         /// Why a goroutine waits, where gort's own operations know it.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         #[repr(u8)]
         pub enum WaitReason {
@@ -95,10 +97,12 @@ wait_reasons! {
     Lookup: "IO wait, lookup",
     /// A call that a thread of a pool makes.
     BlockingCall: "blocking call",
+    /// A task of the executor that it runs.
+    Executor: "executor, idle",
 }
 
 impl WaitReason {
-    pub(super) fn from_byte(byte: u8) -> Self {
+    pub(crate) fn from_byte(byte: u8) -> Self {
         ALL.get(usize::from(byte)).copied().unwrap_or(Self::Other)
     }
 
@@ -114,22 +118,58 @@ impl WaitReason {
     }
 }
 
-/// Notes why the goroutine on this thread, if there is one, is about to wait.
+/// Why a future waits, and where it says so.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Note {
+    pub(crate) reason: WaitReason,
+    pub(crate) at: Option<&'static Location<'static>>,
+}
+
+/// Notes why the future on this thread, if it is a goroutine or one of `block_on`, is about to wait.
 #[inline]
 pub(crate) fn note_wait(reason: WaitReason, at: &'static Location<'static>) {
-    m::with_here(|here| {
-        if let Some(g) = here.and_then(|here| here.cur()) {
-            g.note_wait(reason as u8, at);
+    Note {
+        reason,
+        at: Some(at),
+    }
+    .put();
+}
+
+impl Note {
+    /// What the future on this thread has noted in this poll.
+    pub(crate) fn current() -> Self {
+        let of_root = root::with_current(|root| root.map(Root::note));
+        let of_g = || m::with_here(|here| here.and_then(Here::cur).map(G::note));
+        of_root.or_else(of_g).unwrap_or(Self {
+            reason: WaitReason::Other,
+            at: None,
+        })
+    }
+
+    /// For an executor's `run()` that found nothing to do: what the future in it had noted before the tasks noted theirs.
+    pub(crate) fn put_again(mut self) {
+        if self.reason == WaitReason::Other {
+            self.reason = WaitReason::Executor;
         }
-    });
+        self.put();
+    }
+
+    #[inline]
+    fn put(self) {
+        // A root may be polled within a poll of a goroutine, and not the other way round.
+        let of_root = root::with_current(|root| root.map(|root| root.put_note(self)));
+        if of_root.is_none() {
+            m::with_here(|here| {
+                if let Some(g) = here.and_then(Here::cur) {
+                    g.put_note(self);
+                }
+            });
+        }
+    }
 }
 
-/// [`note_wait`] for the sockets, which know no goroutines.
-pub(crate) fn note_io_wait(kind: NetKind, at: &'static Location<'static>) {
-    note_wait(WaitReason::of_net(kind), at);
-}
-
-/// [`note_wait`] for the locks and channels, which know no goroutines either.
-pub(crate) fn note_sync_wait(kind: SyncKind, at: &'static Location<'static>) {
-    note_wait(WaitReason::of_sync(kind), at);
+/// Has sockets, locks and channels, which know no goroutines, tell why they wait.
+pub(crate) fn hear_of_waits() {
+    gort_net::set_wait_hook(|kind, at| note_wait(WaitReason::of_net(kind), at));
+    gort_sync::set_wait_hook(|kind, at| note_wait(WaitReason::of_sync(kind), at));
 }
