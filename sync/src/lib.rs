@@ -82,6 +82,7 @@ pub mod oneshot;
 mod panics;
 mod pool;
 mod select;
+mod short_lock;
 pub mod singleflight;
 mod timers;
 mod until;

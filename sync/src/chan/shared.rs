@@ -1,13 +1,11 @@
 //! A channel: its state, the lock around it, and what goes on without it.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::PoisonError;
 use std::task::{Context, Poll, Waker};
 use std::{fmt, mem};
 
 use gort_primitives::atomic::{AtomicU64, AtomicUsize, Ordering};
 use gort_primitives::cell::UnsafeCell;
-use gort_primitives::hint;
 use gort_primitives::sync::{Mutex, MutexGuard};
 
 use super::error::{RecvError, SendError, TryRecvError, TrySendError};
@@ -15,6 +13,7 @@ use super::queue::{Queue, Who};
 use super::state::{Hint, State, Ticketed};
 use crate::hook::must_yield;
 use crate::locks::wait::WakeBatch;
+use crate::short_lock::short_lock;
 
 /// What every send and receive writes is in the first cache line, the lock with what it guards, and only what is seldom written in
 /// those that follow. So two processors that use a channel hand one line to and fro.
@@ -37,18 +36,6 @@ unsafe impl<T: Send> Sync for Chan<T> {}
 
 #[cfg(not(gort_loom))]
 const _: () = assert!(mem::offset_of!(Chan<()>, state) + State::<()>::WRITTEN_OFTEN <= 64);
-
-/// How often to pause before each look at a lock that is held: 12 us in all, at the 25 ns that a pause takes on the x86 where this
-/// was measured; about what it costs to sleep and be woken.
-///
-/// A look takes the cache line away from the holder, who needs it back to go on. So the first is not soon, and each of the others is
-/// later: meanwhile the other side does many operations without being disturbed. Of a dozen sequences for `select4` and
-/// `mpmc_4x4` at two procs this one was among the best in both; 4, 8, 16, 32, 32, 32 took a half longer. One look is enough for a
-/// model.
-#[cfg(not(gort_loom))]
-const SPINS: [u32; 5] = [16, 32, 64, 128, 256];
-#[cfg(gort_loom)]
-const SPINS: [u32; 0] = [];
 
 /// The lock of a channel, without a reference to what it guards.
 pub(crate) struct Held<'a>(#[expect(dead_code, reason = "held, not read")] MutexGuard<'a, ()>);
@@ -128,25 +115,7 @@ impl<T> Chan<T> {
     /// Takes the lock; [`release`](Self::release) must follow.
     #[inline]
     pub(crate) fn hold(&self) -> Held<'_> {
-        match self.mutex.try_lock() {
-            Ok(guard) => Held(guard),
-            Err(_) => self.hold_contended(),
-        }
-    }
-
-    /// Whoever holds the lock has it for some dozens of instructions. std's lock spins only while nobody sleeps: one who sleeps
-    /// makes all who come after sleep too (`mpmc_4x4` at two procs: 176 ns a message, 56 with this).
-    #[cold]
-    fn hold_contended(&self) -> Held<'_> {
-        for pauses in SPINS {
-            for _ in 0..pauses {
-                hint::spin_loop();
-            }
-            if let Ok(guard) = self.mutex.try_lock() {
-                return Held(guard);
-            }
-        }
-        Held(self.mutex.lock().unwrap_or_else(PoisonError::into_inner))
+        Held(short_lock(&self.mutex))
     }
 
     /// Gives back what [`hold`](Self::hold) returned.
