@@ -53,6 +53,7 @@
 
 mod claim;
 mod closed;
+mod count;
 mod error;
 mod future;
 mod many;
@@ -76,6 +77,7 @@ use gort_primitives::sync::Arc;
 
 pub(crate) use claim::{Claim, ClaimRef};
 pub use closed::Closed;
+pub(crate) use count::{one_more, one_more_of};
 pub use error::{
     RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
 };
@@ -410,8 +412,7 @@ both_halves!(Receiver);
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        // Relaxed: this one keeps the number above zero.
-        self.chan.senders.fetch_add(1, Ordering::Relaxed);
+        one_more(&self.chan.senders);
         let chan = self.chan.clone();
         Self { chan }
     }
@@ -429,8 +430,7 @@ impl<T> Drop for Sender<T> {
 /// The clone has no place in line.
 impl<T> Clone for Receiver<T> {
     fn clone(&self) -> Self {
-        // Relaxed: this one keeps the number above zero.
-        self.chan.receivers.fetch_add(1, Ordering::Relaxed);
+        one_more(&self.chan.receivers);
         Self::new(self.chan.clone(), self.site)
     }
 }

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use gort_primitives::atomic::{AtomicUsize, Ordering};
 use gort_primitives::sync::Arc;
 
+use super::count::one_more_of;
 use super::shared::Chan;
 use super::{Receiver, Sender};
 use crate::hook::Site;
@@ -29,8 +29,9 @@ impl<T> WeakSender<T> {
     /// Returns a sender, unless all of them are gone.
     #[must_use]
     pub fn upgrade(&self) -> Option<Sender<T>> {
-        let chan = self.chan.clone();
-        join(&self.chan.senders).then_some(Sender { chan })
+        one_more_of(&self.chan.senders).then(|| Sender {
+            chan: self.chan.clone(),
+        })
     }
 }
 
@@ -43,17 +44,8 @@ impl<T> WeakReceiver<T> {
     /// Returns a receiver, unless all of them are gone.
     #[must_use]
     pub fn upgrade(&self) -> Option<Receiver<T>> {
-        join(&self.chan.receivers).then(|| Receiver::new(self.chan.clone(), self.site))
+        one_more_of(&self.chan.receivers).then(|| Receiver::new(self.chan.clone(), self.site))
     }
-}
-
-/// Counts one more, unless there is none.
-fn join(count: &AtomicUsize) -> bool {
-    let more = |count| (count != 0).then(|| count + 1);
-    // Relaxed, twice: the handle that it counts with orders what follows by the lock of the channel.
-    count
-        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
-        .is_ok()
 }
 
 impl<T> Clone for WeakSender<T> {

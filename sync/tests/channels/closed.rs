@@ -87,3 +87,19 @@ fn all_hear_of_the_end_although_a_waker_panics() {
             .all(|closed| closed.poll() == Poll::Ready(()))
     );
 }
+
+/// A failed upgrade counts nothing, which a second one would find.
+#[test]
+fn a_weak_handle_stays_without_a_strong_one() {
+    let (sender, receiver) = bounded::<u8>(1);
+    let weak = (sender.downgrade(), receiver.downgrade());
+    drop(sender);
+    for _ in 0..3 {
+        assert!(weak.0.upgrade().is_none());
+        assert_eq!(receiver.sender_count(), 0);
+    }
+    drop(receiver);
+    for _ in 0..3 {
+        assert!(weak.0.upgrade().is_none() && weak.1.upgrade().is_none());
+    }
+}
