@@ -84,7 +84,7 @@ pub use error::{
 pub use future::{Recv, Send};
 pub use many::RecvMany;
 pub use permit::{OwnedPermit, Permit, Reserve, ReserveOwned};
-pub(crate) use queue::Who;
+pub(crate) use queue::{Queue, Who};
 pub(crate) use shared::{Chan, Held, wake};
 pub use sink::SendSink;
 pub(crate) use state::Hint;

@@ -36,11 +36,11 @@ pub enum WaitKind {
     Context,
     /// A call that another makes, of a [`singleflight::Group`](crate::singleflight::Group).
     Singleflight,
-    /// A value of a [channel](crate::chan).
+    /// A value of a [`chan`](crate::chan) or a [`channel`](crate::channel).
     ChanReceive,
-    /// Room in a [channel](crate::chan), or a receiver.
+    /// Room in a [`chan`](crate::chan) or a [`channel`](crate::channel), or a receiver.
     ChanSend,
-    /// A [channel](crate::chan) to be closed, or a value of a [`oneshot`](crate::oneshot) or [`watch`](crate::watch) to be wanted by
+    /// A [`chan`](crate::chan) or a [`channel`](crate::channel) to be closed, or a value of a [`oneshot`](crate::oneshot) or [`watch`](crate::watch) to be wanted by
     /// nobody any more.
     ChanClosed,
     /// One of the arms of a [`select!`](crate::select!).

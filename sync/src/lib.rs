@@ -1,6 +1,11 @@
 //! Synchronisation for [gort]: leaf primitives that know wakers and no scheduler, and work with any executor.
 //!
 //! Channels: [`chan`], [`oneshot`] for a single value, [`broadcast`] for all receivers, [`watch`] for the latest value; with [`select!`] over them and any futures, and [`Selector`] for a number of arms that is not known before.
+//! [`channel`] has the interface of async-channel.
+//!
+//! Take [`chan`] where tasks meet as in Go: it works without a buffer, hands each value to the receiver that has waited longest, and
+//! [`select!`] waits for several at once. Take [`channel`] for a plain queue, or for code that was written for async-channel: values stay in
+//! it until somebody takes them, and a send that was dropped before it was ready has not sent.
 //!
 //! Locks: [`Mutex`], [`RwLock`], [`Semaphore`], [`Notify`], [`Cond`], [`Barrier`], [`OnceCell`], [`Once`], [`Lazy`], [`Latch`], [`WaitGroup`]. All
 //! operations that wait are named futures, with a form that blocks a thread beside them; waiting allocates nothing, and no
@@ -71,6 +76,7 @@
 
 pub mod broadcast;
 pub mod chan;
+pub mod channel;
 mod context;
 mod deadline;
 mod hook;

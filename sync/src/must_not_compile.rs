@@ -15,6 +15,11 @@
 //! send(sender.try_reserve());
 //! ```
 //!
+//! ```compile_fail,E0277
+//! fn send<T: Send>(_: T) {}
+//! send(gort_sync::channel::bounded::<std::rc::Rc<u8>>(1).1);
+//! ```
+//!
 //! A borrowed watched value is a lock of the thread:
 //!
 //! ```compile_fail,E0277
@@ -41,6 +46,12 @@
 //!
 //! ```compile_fail
 //! fn shorten<'a>(sender: gort_sync::chan::Sender<&'static str>) -> gort_sync::chan::Sender<&'a str> {
+//!     sender
+//! }
+//! ```
+//!
+//! ```compile_fail
+//! fn shorten<'a>(sender: gort_sync::channel::Sender<&'static str>) -> gort_sync::channel::Sender<&'a str> {
 //!     sender
 //! }
 //! ```

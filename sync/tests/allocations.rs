@@ -7,9 +7,10 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::{Context, Waker};
 
+use futures_lite::StreamExt;
 use gort_sync::chan::{bounded, unbuffered};
 use gort_sync::{
-    Cond, Latch, Mutex, Notify, RwLock, Semaphore, WaitGroup, broadcast, select, watch,
+    Cond, Latch, Mutex, Notify, RwLock, Semaphore, WaitGroup, broadcast, channel, select, watch,
 };
 
 struct Counting;
@@ -98,6 +99,7 @@ fn channels() {
     allocates_nothing("a receive that is dropped", || {
         assert!(!is_ready(pin!(receiver.recv())));
     });
+    queues();
     let (sender, mut receiver) = broadcast::channel(4);
     // The receivers share the value.
     allocates(1, "a broadcast that is waited for", || {
@@ -106,6 +108,29 @@ fn channels() {
     let (sender, mut receiver) = watch::channel(0);
     allocates_nothing("a change that is waited for", || {
         parks(receiver.changed(), || sender.send(1).unwrap());
+    });
+}
+
+/// Those with the contract of async-channel.
+fn queues() {
+    let (sender, receiver) = channel::bounded(1);
+    allocates_nothing("queue: send, recv", || {
+        at_once(sender.send(1));
+        assert!(sender.try_send(2).is_err());
+        at_once(receiver.recv());
+        assert!(receiver.try_recv().is_err());
+    });
+    allocates_nothing("queue: waits", || {
+        parks(receiver.recv(), || sender.try_send(1).unwrap());
+        sender.try_send(2).unwrap();
+        parks(sender.send(3), || assert_eq!(receiver.try_recv(), Ok(2)));
+        assert_eq!(receiver.try_recv(), Ok(3));
+        assert!(!is_ready(pin!(receiver.recv())));
+        assert!(!is_ready(pin!(sender.closed())));
+    });
+    let mut stream = receiver.clone();
+    allocates_nothing("queue: stream", || {
+        parks(stream.next(), || sender.try_send(1).unwrap());
     });
 }
 

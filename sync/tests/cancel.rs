@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use futures_lite::StreamExt;
 use gort_sync::chan::{self, bounded, unbuffered};
-use gort_sync::{Mutex, Selector, broadcast, oneshot, select, watch};
+use gort_sync::{Mutex, Selector, broadcast, channel, oneshot, select, watch};
 
 #[path = "cancel/locks.rs"]
 mod locks;
@@ -176,6 +176,60 @@ fn receives() {
     for (name, op) in cases {
         drop_everywhere(name, unbuffered, op, put, was_received_or_not);
     }
+}
+
+/// Channels with the contract of async-channel: what a future was told of is still there for others.
+#[test]
+fn queues() {
+    type Queue = (channel::Sender<u8>, channel::Receiver<u8>);
+    let full = || {
+        let queue: Queue = channel::bounded(1);
+        queue.0.try_send(1).unwrap();
+        queue
+    };
+    let sent_or_not = |(to, from): &Queue, dropped| {
+        let left = from.try_recv().ok();
+        let alone = to.try_send(3).is_ok() && to.len() == 1;
+        alone
+            && left
+                == match dropped {
+                    Waiting(_) => Some(1),
+                    Given => None,
+                    Done => Some(2),
+                }
+    };
+    drop_everywhere(
+        "queue, send",
+        full,
+        |(to, _)| Box::pin(async { to.send(2).await.unwrap() }),
+        |(_, from)| assert_eq!(from.try_recv(), Ok(1)),
+        sent_or_not,
+    );
+    let receives: [Case<Queue>; 2] = [
+        ("queue, recv", |(_, from)| {
+            Box::pin(async { assert_eq!(from.recv().await, Ok(1)) })
+        }),
+        ("queue, stream", |(_, from)| {
+            let mut from = from.clone();
+            Box::pin(async move { assert_eq!(from.next().await, Some(1)) })
+        }),
+    ];
+    for (name, op) in receives {
+        drop_everywhere(
+            name,
+            || channel::bounded(1),
+            op,
+            |(to, _)| to.try_send(1).unwrap(),
+            |(_, from), dropped| from.try_recv().ok() == (dropped == Given).then_some(1),
+        );
+    }
+    drop_everywhere(
+        "queue, closed",
+        || channel::bounded(1),
+        |(to, _): &Queue| Box::pin(to.closed()),
+        |(_, from)| assert!(from.close()),
+        |(to, _), dropped| to.is_closed() != matches!(dropped, Waiting(_)),
+    );
 }
 
 #[test]

@@ -12,7 +12,7 @@ use gort_sync::singleflight::Group;
 use gort_sync::{
     Barrier, Cond, Context as Deadline, Latch, Lazy, Mutex, Notify, Once, OnceCell,
     OwnedRwLockUpgradableReadGuard, RwLock, RwLockUpgradableReadGuard, Semaphore, WaitGroup,
-    WaitKind, broadcast, chan, oneshot, set_wait_hook, watch,
+    WaitKind, broadcast, chan, channel, oneshot, set_wait_hook, watch,
 };
 
 thread_local! {
@@ -167,7 +167,20 @@ fn upgradable_reads_tell_too(lock: &Arc<RwLock<()>>) {
     waits(WaitKind::RwLockWrite, line!() - 1, upgrade);
 }
 
+fn queues_tell_too() {
+    let (sender, mut receiver) = channel::bounded(1);
+    let made = line!() - 1;
+    waits(WaitKind::ChanReceive, line!(), receiver.recv());
+    waits(WaitKind::ChanClosed, line!(), sender.closed());
+    waits(WaitKind::ChanReceive, made, receiver.next());
+    waits(WaitKind::ChanReceive, made, receiver.clone().next());
+    assert_eq!(waits_of(sender.send(1)), []);
+    waits(WaitKind::ChanSend, line!(), sender.send(2));
+    assert_eq!(waits_of(receiver.recv()), []);
+}
+
 fn the_ends_of_channels_tell_too() {
+    queues_tell_too();
     let (sender, receiver) = chan::bounded::<u8>(1);
     waits(WaitKind::ChanClosed, line!(), sender.closed());
     waits(WaitKind::ChanClosed, line!(), receiver.closed());

@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_lite::StreamExt;
 use gort_sync::chan::bounded;
 use gort_sync::{
-    Mutex, RwLock, Selector, Semaphore, ask_yield_hook, broadcast, select, set_yield_hook,
+    Mutex, RwLock, Selector, Semaphore, ask_yield_hook, broadcast, channel, select, set_yield_hook,
 };
 
 /// Whether the time is up; once asked it has begun anew.
@@ -79,6 +79,16 @@ fn who_yields() -> Vec<&'static str> {
     note("recv_timeout", (received.0 == Ok(2), false));
     let sent = run(sender.send_timeout(6, Duration::ZERO));
     note("send_timeout", (sent.0.is_ok(), false));
+    let (to, mut from) = channel::bounded(2);
+    let sent = run(to.send(1));
+    note("queue, send", (sent.0.is_ok(), sent.1));
+    to.try_send(2).unwrap();
+    let received = run(from.recv());
+    note("queue, recv", (received.0 == Ok(1), received.1));
+    let received = run(from.next());
+    note("queue, stream", (received.0 == Some(2), received.1));
+    note("queue, send_blocking", (to.send_blocking(3).is_ok(), false));
+
     let selected = run(async {
         select! { recv(receiver) -> value => value }
     });
@@ -121,6 +131,9 @@ fn what_need_not_wait_yields_if_the_hook_says_so_and_is_asked() {
         "send",
         "recv",
         "stream",
+        "queue, send",
+        "queue, recv",
+        "queue, stream",
         "select",
         "selector",
         "broadcast",

@@ -46,11 +46,22 @@ pub(crate) enum Who {
 #[must_use = "it holds a waker, which is dropped after the lock"]
 pub(crate) struct Left<T> {
     pub(crate) item: Option<T>,
-    _who: Who,
+    who: Who,
+}
+
+impl<T> Left<T> {
+    /// The waker of a task, if it was in line until then.
+    #[inline]
+    pub(crate) fn into_waker(self) -> Option<Waker> {
+        match self.who {
+            Who::Task(waker) => waker,
+            Who::Select(_) => None,
+        }
+    }
 }
 
 impl<T> Queue<T> {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             entries: Vec::new(),
             free: None,
@@ -61,12 +72,12 @@ impl<T> Queue<T> {
     }
 
     /// How many have ever entered.
-    pub(super) fn entered(&self) -> u64 {
+    pub(crate) fn entered(&self) -> u64 {
         self.entered
     }
 
     /// How many had entered before the first of the line did.
-    pub(super) fn first_number(&self) -> Option<u64> {
+    pub(crate) fn first_number(&self) -> Option<u64> {
         let first = self.head?;
         Some(self.entries[first as usize].number)
     }
@@ -162,7 +173,7 @@ impl<T> Queue<T> {
         entry.next = free;
         Left {
             item: entry.item.take(),
-            _who: std::mem::replace(&mut entry.who, Who::Task(None)),
+            who: std::mem::replace(&mut entry.who, Who::Task(None)),
         }
     }
 

@@ -7,10 +7,11 @@ use std::task::{Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
+use futures_lite::StreamExt;
 use gort_sync::singleflight::Group;
 use gort_sync::{
     Barrier, Cond, Context, Latch, Mutex, Notify, OnceCell, Pool, RwLock,
-    RwLockUpgradableReadGuard, Semaphore, WaitGroup, broadcast, chan, select, watch,
+    RwLockUpgradableReadGuard, Semaphore, WaitGroup, broadcast, chan, channel, select, watch,
 };
 
 use super::support::Polled;
@@ -195,6 +196,18 @@ fn wakers_may_use_the_channel_that_they_wait_for() {
     probe(receives, || assert!(sender.send(2).is_ok()));
 }
 
+#[test]
+fn wakers_may_use_the_queue_that_they_wait_for() {
+    let (sender, receiver) = forever(channel::bounded(1));
+    probe(|| receiver.recv(), || sender.try_send(1).unwrap());
+    let _ = receiver.try_recv();
+    let next = || async { receiver.clone().next().await };
+    probe(next, || sender.try_send(1).unwrap());
+    let _ = (receiver.try_recv(), sender.try_send(1));
+    probe(|| sender.send(2), || assert!(receiver.try_recv().is_ok()));
+    probe(|| sender.closed(), || assert!(receiver.close()));
+}
+
 /// Calls a function when it is dropped.
 struct OnDrop(Box<dyn Fn() + Send + Sync>);
 
@@ -227,6 +240,17 @@ fn values_may_use_the_channel_that_drops_them() {
         Polled::new(sender.send(value())).waits();
         drop(receiver);
         assert!(sender.is_closed());
+
+        let (sender, receiver) = channel::bounded(1);
+        let looks = sender.downgrade();
+        let value = move || {
+            let looks = looks.clone();
+            OnDrop::new(move || assert!(looks.upgrade().is_none_or(|sender| sender.len() < 2)))
+        };
+        assert!(sender.try_send(value()).is_ok());
+        assert!(sender.force_send(value()).is_ok());
+        Polled::new(sender.send(value())).waits();
+        drop((receiver, sender));
 
         let (sender, receiver) = watch::channel(None);
         let looks = sender.clone();

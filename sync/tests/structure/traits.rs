@@ -4,7 +4,8 @@ use std::cell::Cell;
 
 use gort_sync::{
     AfterFunc, Barrier, Cancel, Cond, Context, Latch, Lazy, Mutex, Notify, Once, OnceCell, Pool,
-    Pooled, RwLock, Selecting, Semaphore, WaitGroup, broadcast, chan, oneshot, singleflight, watch,
+    Pooled, RwLock, Selecting, Semaphore, WaitGroup, broadcast, chan, channel, oneshot,
+    singleflight, watch,
 };
 
 fn send<T: Send>() {}
@@ -22,6 +23,10 @@ fn what_has_values_that_may_be_sent_may_be_sent_and_shared() {
     both::<(chan::Permit<'_, One>, chan::OwnedPermit<One>)>();
     send::<(chan::Send<'_, One>, chan::RecvMany<'_, One>)>();
     send::<(chan::SendSink<One>, chan::Ticker)>();
+    both::<(channel::Sender<One>, channel::Receiver<One>)>();
+    both::<(channel::WeakSender<One>, channel::WeakReceiver<One>)>();
+    both::<(channel::Recv<'_, One>, channel::Closed<'_, One>)>();
+    send::<channel::Send<'_, One>>();
     both::<(oneshot::Sender<One>, oneshot::Receiver<One>)>();
     both::<(Mutex<One>, Pool<One>)>();
     send::<(RwLock<One>, OnceCell<One>, Pooled<'_, One>)>();
