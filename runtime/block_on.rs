@@ -41,7 +41,7 @@ use crate::{handle, panic, root, sysmon, time, worker};
 /// assert_eq!(answer, 42);
 /// ```
 #[track_caller]
-pub fn block_on<F: Future>(future: F) -> F::Output {
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     let at = Location::caller();
     m::with_here(|here| {
         if let Some(here) = here {

@@ -33,11 +33,7 @@ use crate::task::JoinHandle;
 /// ```
 #[track_caller]
 #[inline]
-pub fn spawn<F>(future: F) -> Task<F::Output>
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
+pub fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> Task<T> {
     let at = Location::caller();
     context::with_current(|rt| spawn::plain(rt, Origin { at, name: None }, future))
 }

@@ -311,10 +311,10 @@ impl<T> Async<T> {
     /// # std::io::Result::Ok(()) }).unwrap();
     /// ```
     #[track_caller]
-    pub fn read_with<R, F>(&self, op: F) -> ReadWith<'_, T, F>
-    where
-        F: FnMut(&T) -> io::Result<R>,
-    {
+    pub fn read_with<R>(
+        &self,
+        op: impl FnMut(&T) -> io::Result<R>,
+    ) -> ReadWith<'_, T, impl FnMut(&T) -> io::Result<R>> {
         ReadWith::new(Waiting::new(self, Direction::Read, WaitKind::IoRead), op)
     }
 
@@ -328,10 +328,10 @@ impl<T> Async<T> {
     ///
     /// Dropping the future loses nothing but what `op` did and did not return.
     #[track_caller]
-    pub unsafe fn read_with_mut<R, F>(&mut self, op: F) -> ReadWithMut<'_, T, F>
-    where
-        F: FnMut(&mut T) -> io::Result<R>,
-    {
+    pub unsafe fn read_with_mut<R>(
+        &mut self,
+        op: impl FnMut(&mut T) -> io::Result<R>,
+    ) -> ReadWithMut<'_, T, impl FnMut(&mut T) -> io::Result<R>> {
         ReadWithMut::new(self, Site::here(WaitKind::IoRead), op)
     }
 
@@ -343,10 +343,10 @@ impl<T> Async<T> {
     ///
     /// Dropping the future loses nothing but what `op` did and did not return.
     #[track_caller]
-    pub fn write_with<R, F>(&self, op: F) -> WriteWith<'_, T, F>
-    where
-        F: FnMut(&T) -> io::Result<R>,
-    {
+    pub fn write_with<R>(
+        &self,
+        op: impl FnMut(&T) -> io::Result<R>,
+    ) -> WriteWith<'_, T, impl FnMut(&T) -> io::Result<R>> {
         WriteWith::new(Waiting::new(self, Direction::Write, WaitKind::IoWrite), op)
     }
 
@@ -360,10 +360,10 @@ impl<T> Async<T> {
     ///
     /// Dropping the future loses nothing but what `op` did and did not return.
     #[track_caller]
-    pub unsafe fn write_with_mut<R, F>(&mut self, op: F) -> WriteWithMut<'_, T, F>
-    where
-        F: FnMut(&mut T) -> io::Result<R>,
-    {
+    pub unsafe fn write_with_mut<R>(
+        &mut self,
+        op: impl FnMut(&mut T) -> io::Result<R>,
+    ) -> WriteWithMut<'_, T, impl FnMut(&mut T) -> io::Result<R>> {
         WriteWithMut::new(self, Site::here(WaitKind::IoWrite), op)
     }
 }

@@ -142,6 +142,10 @@ impl fmt::Debug for StaticExecutor {
     }
 }
 
+// SAFETY: to spawn takes a reference that is borrowed for ever and cannot be sent, so what is moved has no task, and never had one. The
+// first spawn makes its thread the owner.
+unsafe impl Send for StaticLocalExecutor {}
+
 impl StaticLocalExecutor {
     /// Creates an executor. Allocates nothing until it is used.
     ///

@@ -1,6 +1,7 @@
 //! The futures behind `tick()` and `run()`, for both kinds of executor.
 
 use std::future::Future;
+use std::panic::RefUnwindSafe;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -137,6 +138,10 @@ impl<'s, S: Source, F> Run<'s, S, F> {
         }
     }
 }
+
+// What a panic of a task interrupts is the task, not its executor.
+impl<S: Source, F: RefUnwindSafe> RefUnwindSafe for Run<'_, S, F> {}
+impl<S: Source> RefUnwindSafe for Tick<'_, S> {}
 
 impl<S: Source, F: Future> Future for Run<'_, S, F> {
     type Output = F::Output;

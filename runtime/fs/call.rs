@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::panic::Location;
+use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -25,15 +25,20 @@ pub struct Call<T> {
     location: &'static Location<'static>,
 }
 
+/// A call that was not made yet. As free to go anywhere as the paths that it holds, so that the future is.
+type Closure<T> = dyn FnOnce() -> io::Result<T> + Send + Sync + UnwindSafe + RefUnwindSafe;
+
 enum State<T> {
     /// None while it is being handed over.
-    New(Option<Box<dyn FnOnce() -> io::Result<T> + Send>>),
+    New(Option<Box<Closure<T>>>),
     Made(Task<io::Result<T>>),
 }
 
 impl<T: Send + 'static> Call<T> {
     #[track_caller]
-    pub(super) fn new(call: impl FnOnce() -> io::Result<T> + Send + 'static) -> Self {
+    pub(super) fn new(
+        call: impl FnOnce() -> io::Result<T> + Send + Sync + UnwindSafe + RefUnwindSafe + 'static,
+    ) -> Self {
         Self {
             state: State::New(Some(Box::new(call))),
             location: Location::caller(),

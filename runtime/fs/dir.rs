@@ -5,6 +5,7 @@ use std::fmt;
 use std::fs::{FileType, Metadata};
 use std::future::Future;
 use std::io;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -34,6 +35,10 @@ enum State {
     /// With a thread that reads.
     Reading(Task<(Vec<io::Result<DirEntry>>, Option<std::fs::ReadDir>)>),
 }
+
+// What a panic in a thread of the pool interrupts is lost with it.
+impl UnwindSafe for ReadDir {}
+impl RefUnwindSafe for ReadDir {}
 
 impl ReadDir {
     pub(super) fn new(rest: std::fs::ReadDir) -> Self {

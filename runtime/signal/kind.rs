@@ -6,7 +6,6 @@ use std::ffi::c_int;
 ///
 /// `signal as i32` is its number on this system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
 #[repr(i32)]
 pub enum Signal {
     /// `SIGHUP`: the terminal was closed, or a service shall read its configuration again.

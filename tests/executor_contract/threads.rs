@@ -4,12 +4,12 @@ use std::cell::Cell;
 use std::future::{pending, poll_fn};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Poll, Waker};
 use std::thread;
 
 use futures_lite::future::{self, block_on, yield_now};
-use gort::{Executor, LocalExecutor, Task};
+use gort::{Executor, LocalExecutor, StaticLocalExecutor, Task};
 
 use super::support::{Census, rounds};
 
@@ -193,4 +193,40 @@ fn an_executor_is_dropped_while_others_wake_its_tasks() {
         assert_eq!(census.alive(), 0);
         wake.join().expect("no panic");
     }
+}
+
+#[test]
+fn a_local_executor_that_was_moved_belongs_to_the_thread_that_spawns() {
+    let ex = StaticLocalExecutor::new();
+    block_on(ex.run(yield_now()));
+    let waker: &'static Mutex<Option<Waker>> = Box::leak(Box::default());
+    let wake = || {
+        waker
+            .lock()
+            .expect("no panic")
+            .take()
+            .expect("shown")
+            .wake()
+    };
+
+    let (shown, other_turn) = mpsc::channel();
+    let (woken, own_turn) = mpsc::channel();
+
+    let owner = thread::spawn(move || {
+        let ex: &'static StaticLocalExecutor = Box::leak(Box::new(ex));
+        ex.spawn(super::show_waker(waker)).detach();
+        assert!(ex.try_tick());
+        wake();
+        assert!(format!("{ex:?}").contains("local_queue: 1, woken_elsewhere: 0"));
+        assert!(ex.try_tick());
+        shown.send(()).expect("the test waits");
+        own_turn.recv().expect("the test goes on");
+        assert!(format!("{ex:?}").contains("local_queue: 0, woken_elsewhere: 1"));
+        assert!(ex.try_tick());
+    });
+    // The thread that ran it first is one of the others now.
+    other_turn.recv().expect("the owner goes on");
+    wake();
+    woken.send(()).expect("the owner waits");
+    owner.join().expect("no panic");
 }

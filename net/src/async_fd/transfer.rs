@@ -2,6 +2,7 @@
 //!
 //! No short-transfer shortcut here: `T` may be anything, and a short read of an inotify descriptor proves nothing.
 
+use std::borrow::Cow;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -65,6 +66,8 @@ unsafe impl<T: IoSafe + Write> IoSafe for io::LineWriter<T> {}
 unsafe impl<T: IoSafe + ?Sized> IoSafe for &mut T {}
 // SAFETY: passes each call on to the inner object.
 unsafe impl<T: IoSafe + ?Sized> IoSafe for Box<T> {}
+// SAFETY: neither reads nor writes, and std alone could change that.
+unsafe impl<T: Clone + IoSafe> IoSafe for Cow<'_, T> {}
 
 impl<T> Async<T> {
     fn poll_mut<R>(

@@ -1,5 +1,6 @@
 //! What the futures of this crate are made of: a source, a direction, a wait site, and a ticket that a drop gives back.
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -44,7 +45,6 @@ impl Registered for Arc<Source> {
 }
 
 /// One task that waits for one direction of `H`.
-#[derive(Debug)]
 pub(crate) struct Waiting<H: Registered> {
     holder: H,
     direction: Direction,
@@ -117,5 +117,15 @@ impl<H: Registered> Drop for Waiting<H> {
         self.holder
             .source()
             .cancel(self.direction, &mut self.ticket);
+    }
+}
+
+// Not derived: a future can be printed whether or not what it waits for can.
+impl<H: Registered> fmt::Debug for Waiting<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiting")
+            .field("direction", &self.direction)
+            .field("site", &self.site)
+            .finish_non_exhaustive()
     }
 }

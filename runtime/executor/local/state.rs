@@ -1,6 +1,6 @@
 //! What the tasks, the handle and the futures of a [`LocalExecutor`](super::LocalExecutor) share.
 //!
-//! One thread, the *owner*, makes, polls and drops the tasks: the executor is neither Send nor Sync. Other threads may
+//! One thread, the *owner*, makes, polls and drops the tasks: the executor is not Sync, and once it has a task it is not moved to another thread. Other threads may
 //! wake a task, and nothing else. The owner is known by a number that no other thread ever gets. Tasks that it wakes go to
 //! [`Here`], a plain deque; those that others wake to a concurrent queue, by the protocols of [`Sleepers`] and [`Visitors`].
 //!
@@ -49,7 +49,8 @@ fn this_thread() -> u64 {
 
 /// The state of a local executor.
 pub(in crate::executor) struct State {
-    owner: u64,
+    /// Written only while there is no task, and so nobody else who could read it.
+    owner: Cell<u64>,
     /// For the owner.
     here: Here,
     /// Tasks woken by other threads.
@@ -71,7 +72,7 @@ impl State {
     /// Makes a state that is owned by this thread, to be ended once.
     pub(super) fn new() -> NonNull<Self> {
         let state = Box::new(Self {
-            owner: this_thread(),
+            owner: Cell::new(this_thread()),
             here: Here {
                 ready: UnsafeCell::default(),
                 pending: Pending::default(),
@@ -88,7 +89,7 @@ impl State {
     /// What belongs to the owner, if that is this thread.
     #[inline(always)]
     fn here(&self) -> Option<&Here> {
-        (THREAD.get() == self.owner).then_some(&self.here)
+        (THREAD.get() == self.owner.get()).then_some(&self.here)
     }
 
     /// Makes a task and queues it. Called by the owner.
@@ -113,6 +114,11 @@ impl State {
         &self,
         future: F,
     ) -> Task<F::Output> {
+        // The executor may have been run by another thread and then moved here: it had no task, which would have kept it in place.
+        let here = this_thread();
+        if self.owner.get() != here {
+            self.owner.set(here);
+        }
         // SAFETY: the contract.
         unsafe { self.spawn_body(Body::new(future, Unlisted::default())) }
     }
