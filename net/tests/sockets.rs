@@ -236,15 +236,33 @@ fn two_clones_that_read_are_both_woken() {
 
 #[test]
 fn two_threads_that_read_one_socket_are_both_woken() {
+    both_get_a_byte(|reader| run(reader.read_with(|mut stream| stream.read(&mut [0; 1]))));
+}
+
+#[test]
+fn two_threads_that_read_by_reference_take_turns() {
+    both_get_a_byte(|reader| run(async { (&*reader).read(&mut [0; 1]).await }));
+    both_get_a_byte(|reader| {
+        run(async {
+            loop {
+                poll_fn(|cx| reader.poll_readable(cx)).await?;
+                match io::Read::read(&mut reader.get_ref(), &mut [0; 1]) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    outcome => return outcome,
+                }
+            }
+        })
+    });
+}
+
+fn both_get_a_byte(read: fn(Arc<Async<UnixStream>>) -> io::Result<usize>) {
     for _ in 0..50 {
         let (mut writer, reader) = UnixStream::pair().unwrap();
         let reader = Arc::new(Async::new(reader).unwrap());
         let threads: Vec<_> = (0..2)
             .map(|_| {
                 let reader = Arc::clone(&reader);
-                thread::spawn(move || {
-                    run(reader.read_with(|mut stream| stream.read(&mut [0; 1]))).unwrap()
-                })
+                thread::spawn(move || read(reader).unwrap())
             })
             .collect();
         writer.write_all(b"ab").unwrap();

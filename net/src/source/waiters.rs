@@ -15,8 +15,9 @@
 //! In oneshot mode a registration is dead after each event until it is armed again. Whoever changes the lists arms, under their lock,
 //! for exactly the directions that have waiters: the last to arm knows the whole truth.
 //!
-//! Each direction has a *slot* for the `poll_*` functions, which keep one waker (the last caller wins), and a list for the
-//! named futures, which keep one each.
+//! Each direction has a *slot* for the `poll_*` functions, which keep one waker, and a list for the named futures, which keep one each.
+//! Another task that comes to the slot wakes the one that it puts out, which comes back: two that read one descriptor take turns, at the
+//! cost of some CPU, and neither is forgotten. That is what async-io promises.
 //!
 //! Lock rank: 2, below the registry of the reactor (the driver holds that one when it delivers). Wakers are cloned before the lock
 //! and dropped after it, because both are foreign code.
@@ -208,11 +209,12 @@ impl Waiters {
         waker: &Waker,
         arm: impl FnOnce(Interest) -> io::Result<()>,
     ) -> io::Result<Wait> {
-        let waker = waker.clone();
+        let shared = matches!(place, Place::Slot);
+        let cloned = waker.clone();
         let mut place = place;
         let mut lists = self.lock();
         let list = lists.list(direction);
-        let displaced = list.put(place.reborrow(), waker);
+        let displaced = list.put(place.reborrow(), cloned);
         let now = self.word.announce(direction);
         let outcome = if !seen.is_as_fresh_as(now, direction) {
             Ok(Wait::EventCame)
@@ -225,7 +227,11 @@ impl Waiters {
         };
         drop(lists);
         // Foreign code, and so outside of the lock.
-        drop((displaced, withdrawn));
+        drop(withdrawn);
+        match displaced {
+            Some(other) if shared && !other.will_wake(waker) => other.wake(),
+            same => drop(same),
+        }
         outcome
     }
 
@@ -405,14 +411,30 @@ mod tests {
     }
 
     #[test]
-    fn the_slot_keeps_the_last_waker_and_frees_the_others() {
+    fn the_slot_keeps_the_last_waker_and_wakes_the_one_that_it_puts_out() {
         let waiters = Waiters::new(false);
         let first = Arc::new(Count::default());
-        let _ = wait(&waiters, Place::Slot, &Waker::from(Arc::clone(&first)));
-        assert_eq!(Arc::strong_count(&first), 2);
+        let waker = Waker::from(Arc::clone(&first));
+        let _ = wait(&waiters, Place::Slot, &waker);
+        let _ = wait(&waiters, Place::Slot, &waker);
+        assert_eq!(first.0.load(Ordering::Relaxed), 0, "it is the same task");
+        drop(waker);
         let _ = wait(&waiters, Place::Slot, Waker::noop());
+        assert_eq!(first.0.load(Ordering::Relaxed), 1);
         assert_eq!(Arc::strong_count(&first), 1);
         assert_eq!(deliver(&waiters, READ), 1);
+    }
+
+    #[test]
+    fn who_finds_an_event_wakes_the_task_that_it_put_out_of_the_slot() {
+        let waiters = Waiters::new(false);
+        let seen = waiters.load();
+        assert_eq!(deliver(&waiters, READ), 0);
+        let first = Arc::new(Count::default());
+        let _ = wait(&waiters, Place::Slot, &Waker::from(Arc::clone(&first)));
+        let outcome = waiters.wait(Direction::Read, seen, Place::Slot, Waker::noop(), edge);
+        assert_eq!(outcome.unwrap(), Wait::EventCame);
+        assert_eq!(first.0.load(Ordering::Relaxed), 1);
     }
 
     #[test]
