@@ -6,6 +6,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr as UnixSocketAddr, UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
@@ -54,7 +55,7 @@ pub(crate) fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
 /// A path that begins with a NUL is a name of Linux's abstract namespace.
 pub(crate) fn listen_unix(path: &Path) -> io::Result<UnixListener> {
     let socket = unix_socket(Type::STREAM)?;
-    socket.bind(&SockAddr::unix(path)?)?;
+    socket.bind(&unix_address(path)?)?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
@@ -68,7 +69,7 @@ pub(crate) fn bind_udp(addr: SocketAddr) -> io::Result<UdpSocket> {
 
 pub(crate) fn bind_datagram(path: &Path) -> io::Result<UnixDatagram> {
     let socket = unix_socket(Type::DGRAM)?;
-    socket.bind(&SockAddr::unix(path)?)?;
+    socket.bind(&unix_address(path)?)?;
     Ok(socket.into())
 }
 
@@ -77,12 +78,28 @@ pub(crate) fn unbound_datagram() -> io::Result<UnixDatagram> {
 }
 
 pub(crate) fn connect_datagram(socket: &UnixDatagram, path: &Path) -> io::Result<()> {
-    SockRef::from(socket).connect(&SockAddr::unix(path)?)
+    SockRef::from(socket).connect(&unix_address(path)?)
 }
 
 fn tcp_socket(addr: SocketAddr) -> io::Result<Socket> {
     let domain = Domain::for_address(addr);
     platform::open(domain, Type::STREAM, Some(Protocol::TCP))
+}
+
+/// The address of a path, or on Linux, behind a NUL, a name of the abstract namespace.
+pub(crate) fn unix_address(path: &Path) -> io::Result<SockAddr> {
+    let bytes = path.as_os_str().as_bytes();
+    let is_abstract = cfg!(any(target_os = "linux", target_os = "android"));
+    // The kernel reads a path up to its first NUL: that would be a socket at another place.
+    let cut_off = match bytes.first() {
+        Some(0) if is_abstract => false,
+        _ => bytes.contains(&0),
+    };
+    if cut_off {
+        let text = "the path of a socket contains a NUL character";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    SockAddr::unix(path)
 }
 
 fn unix_socket(ty: Type) -> io::Result<Socket> {
@@ -163,7 +180,7 @@ impl Connected for UnixStream {
 
     fn start_connect(path: &PathBuf) -> io::Result<(Self, bool)> {
         let socket = unix_socket(Type::STREAM)?;
-        let stands = start(&socket, &SockAddr::unix(path)?)?;
+        let stands = start(&socket, &unix_address(path)?)?;
         Ok((socket.into(), stands))
     }
 }

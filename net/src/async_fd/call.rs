@@ -9,11 +9,12 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use socket2::{SockAddr, SockRef};
+use socket2::SockRef;
 
 use super::Async;
 use super::waiting::Waiting;
 use crate::hook::{Site, WaitKind};
+use crate::socket;
 use crate::source::readiness::Direction;
 
 /// Future of an operation `O` on a socket `S`.
@@ -202,7 +203,7 @@ impl Operation<UnixDatagram> for SendTo<'_, PathBuf> {
     const WAITS_FOR: WaitsFor = WaitsFor::RoomElsewhere;
 
     fn call(&mut self, socket: &UnixDatagram) -> io::Result<usize> {
-        let addr = SockAddr::unix(&self.1)?;
+        let addr = socket::unix_address(&self.1)?;
         SockRef::from(socket).send_to(self.0, &addr)
     }
 }

@@ -137,6 +137,28 @@ fn names_of_the_abstract_namespace_begin_with_a_nul() {
 }
 
 #[test]
+fn a_path_with_a_nul_inside_is_refused() {
+    fn refused<T>(outcome: io::Result<T>) {
+        let error = outcome.err().expect("the path has no end");
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    }
+    let place = Place::new();
+    let mut path = place.as_ref().as_os_str().to_owned();
+    path.push("\0 and more");
+    run(async {
+        refused(UnixListener::bind(&path));
+        refused(UnixStream::connect(&path).await);
+        refused(UnixDatagram::bind(&path));
+        let socket = UnixDatagram::unbound()?;
+        refused(socket.connect(&path));
+        refused(socket.send_to(b"x", &path).await);
+        io::Result::Ok(())
+    })
+    .unwrap();
+    assert!(!place.as_ref().exists());
+}
+
+#[test]
 fn two_clones_that_read_are_both_woken() {
     run(async {
         let (mut one, other) = UnixStream::pair()?;
