@@ -1,7 +1,7 @@
 //! What every future of this module has in common: a deadline that it waits for through a timer of some shard.
 //!
-//! A registration owns at most one slot, and does so only between a poll that was pending and the next that is ready, a cancel,
-//! or the drop. It does not keep the waker: the slot does, so that firing and cancelling free it at once.
+//! A registration owns at most one slot, and does so only from a poll that was pending, or took a tick of many, to the next that is ready, a
+//! cancel, or the drop. It does not keep the waker: the slot does, so that firing and cancelling free it at once.
 
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -112,7 +112,7 @@ impl Registration {
 
     /// Arms a new timer in the current shard, when none is armed: a task that moved to another P takes its timer along.
     #[inline]
-    fn arm(&mut self, deadline: Option<Instant>, waker: &Waker) {
+    pub(super) fn arm(&mut self, deadline: Option<Instant>, waker: &Waker) {
         let deadline = nanos(deadline);
         let (shard, duty) = shards::here();
         let (slot, place) = shard.arm(deadline, waker.clone());

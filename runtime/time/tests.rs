@@ -109,6 +109,19 @@ fn a_timer_streams_its_schedule() {
 }
 
 #[test]
+fn the_poll_that_takes_a_tick_waits_for_the_next() {
+    let probe = Probe::new();
+    let mut timer = Timer::interval(ms(1));
+    assert!(poll_with(&mut timer, &probe).is_pending());
+    for wakes in 1..5 {
+        probe.await_wakes(wakes);
+        assert!(poll_with(&mut timer, &probe).is_ready());
+    }
+    drop(timer);
+    assert_eq!(Arc::strong_count(&probe), 1);
+}
+
+#[test]
 fn a_timer_that_repeats_keeps_its_period_when_it_is_set() {
     let mut timer = Timer::interval(HOUR);
     let when = Instant::now();

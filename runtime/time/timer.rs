@@ -1,8 +1,10 @@
 //! `Timer`: the surface and semantics of `async_io::Timer` 2.6.
 //!
-//! Two differences, neither visible to a future that keeps to its contract: a periodic timer is armed by the next pending poll
-//! and not already by the ready one, so a slow consumer is not woken in the middle of its work; and a `set_*` between the firing
-//! and the poll it caused does not wake the task a second time.
+//! As there, the poll that takes a tick of a periodic timer also arms it for the next one: futures are written that poll it once each time
+//! they are woken.
+//!
+//! One difference, not visible to a future that keeps to its contract: a `set_*` between the firing and the poll it caused does
+//! not wake the task a second time.
 
 use std::future::Future;
 use std::panic::Location;
@@ -278,6 +280,9 @@ impl Timer {
         };
         ready!(self.registration.poll(when, cx));
         self.when = when.checked_add(self.period);
+        if self.when.is_some() {
+            self.registration.arm(self.when, cx.waker());
+        }
         Poll::Ready(when)
     }
 }
