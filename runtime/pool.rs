@@ -116,10 +116,6 @@ impl BlockingPool {
 /// Sets the most threads that the pool of [`unblock`](crate::unblock) may have; see [`BlockingPool::set_max_threads`].
 ///
 /// It takes precedence over `BLOCKING_MAX_THREADS`.
-///
-/// # Panics
-///
-/// As [`unblock`](crate::unblock).
 pub fn set_max_blocking_threads(threads: NonZero<usize>) {
     default_pool().set_max_threads(threads);
 }
@@ -130,9 +126,8 @@ static DEFAULT: OnceLock<BlockingPool> = OnceLock::new();
 fn default_pool() -> &'static BlockingPool {
     DEFAULT.get_or_init(|| {
         let threads = std::env::var(MAX_THREADS_VAR).ok();
-        let threads = threads.map_or(Ok(MAX_THREADS), |text| parse_max_threads(&text));
         BlockingPool::builder()
-            .max_threads(threads.unwrap_or_else(|error| panic!("{error}")))
+            .max_threads(max_threads(threads.as_deref()))
             .build()
             .unwrap_or_else(|error| unreachable!("the defaults are in range: {error}"))
     })
@@ -145,25 +140,19 @@ pub(crate) fn default_counts() -> Option<(usize, usize, usize)> {
     Some((threads, idle, shared.waiting()))
 }
 
-fn parse_max_threads(text: &str) -> Result<usize, String> {
-    let threads = text.parse().ok();
-    let threads = threads.filter(|threads| (1..=MOST_THREADS).contains(threads));
-    threads.ok_or_else(|| {
-        format!("{MAX_THREADS_VAR} is {text:?}, but must be a number from 1 to {MOST_THREADS}")
-    })
+/// What the environment variable means. As in the `blocking` crate it is no reason to fail: who set it may not even know that somebody reads it.
+fn max_threads(text: Option<&str>) -> usize {
+    let threads = text.and_then(|text| text.parse::<usize>().ok());
+    threads.map_or(MAX_THREADS, |threads| threads.clamp(1, MOST_THREADS))
 }
 
 /// Runs `f`, which may block, on a thread of the default pool.
 ///
 /// Awaiting the [`Task`] gives what `f` returns, or raises its panic again. Dropping the task cancels a call that has not begun; one that
 /// runs goes on, and what it returns is dropped. The pool has at most 500 threads, or as many as the environment variable
-/// `BLOCKING_MAX_THREADS` says; calls beyond that wait.
+/// `BLOCKING_MAX_THREADS` says, from 1 to 10,000; calls beyond that wait.
 ///
 /// For calls that block now and then and for a short time, [`blocking`](crate::blocking) is cheaper: it stays on its thread.
-///
-/// # Panics
-///
-/// Panics if `BLOCKING_MAX_THREADS` is not a number from 1 to 10,000.
 ///
 /// # Cancel safety
 ///

@@ -140,10 +140,12 @@ fn threads_above_a_lower_limit_end() {
 fn settings_out_of_range_are_clear_errors() {
     let error = BlockingPool::builder().max_threads(0).build().unwrap_err();
     assert!(error.to_string().contains("from 1 to 10000"), "{error}");
-    let error = parse_max_threads("many").unwrap_err();
-    assert!(
-        error.contains("BLOCKING_MAX_THREADS is \"many\""),
-        "{error}"
-    );
-    assert_eq!(parse_max_threads("7"), Ok(7));
+}
+
+#[test]
+fn an_environment_variable_that_makes_no_sense_stops_no_program() {
+    let said = ["7", "0", "50000", "", "many", "-1"];
+    let meant = said.map(|text| max_threads(Some(text)));
+    assert_eq!(meant, [7, 1, 10_000, 500, 500, 500]);
+    assert_eq!(max_threads(None), 500);
 }
