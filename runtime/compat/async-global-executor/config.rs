@@ -1,4 +1,4 @@
-//! How many threads there should be, if anybody says so.
+//! How many threads there should be, if anybody says so, and whether there is a tokio beside them.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -8,7 +8,7 @@ use gort::{Builder, Handle, Runtime};
 /// The environment variable that is read if the configuration names no other.
 const THREADS_VAR: &str = "ASYNC_GLOBAL_EXECUTOR_THREADS";
 
-/// The runtime that was asked for; None stands for the default one.
+/// The runtime that was asked for, by a number of threads or by the feature `tokio`; None stands for the default one.
 static RUNTIME: OnceLock<Option<Runtime>> = OnceLock::new();
 
 /// Says how many threads run the tasks of [`spawn`](crate::spawn).
@@ -49,8 +49,16 @@ impl GlobalExecutorConfig {
     fn runtime(self) -> Option<Runtime> {
         let variable = std::env::var(self.env_var.unwrap_or(THREADS_VAR)).ok();
         let threads = variable.and_then(|text| text.parse().ok());
-        let threads: usize = threads.or(self.min_threads)?.max(1);
-        let mut builder = Builder::new().procs(threads);
+        let threads: Option<usize> = threads.or(self.min_threads);
+        let mut builder = match threads {
+            Some(threads) => Builder::new().procs(threads.max(1)),
+            None if cfg!(feature = "tokio") => Builder::new(),
+            None => return None,
+        };
+        #[cfg(feature = "tokio")]
+        {
+            builder = builder.enable_tokio();
+        }
         if let Some(name) = self.thread_name {
             builder = builder.thread_name_fn(move |_| name());
         }
@@ -68,7 +76,7 @@ impl fmt::Debug for GlobalExecutorConfig {
     }
 }
 
-/// Starts the runtime for the tasks of [`spawn`](crate::spawn), if the configuration says how many threads it should have. The first call decides.
+/// Starts the runtime for the tasks of [`spawn`](crate::spawn), if the configuration asks for one of their own. The first call decides.
 ///
 /// # Panics
 ///

@@ -2,7 +2,7 @@
 //!
 //! With this package in a `[patch.crates-io]` section all crates of a program that use async-global-executor, async-std among them, spawn
 //! goroutines on gort's default runtime, unedited. Where a configuration or its environment variable says how many threads there should be,
-//! they run on a runtime of their own with so many Ps instead.
+//! they run on a runtime of their own with so many Ps instead. With the feature `tokio` they do in any case, and crates that need tokio work in them.
 //!
 //! Two things differ. gort starts threads when they are needed, so the functions that start and stop some have nothing to do. And the
 //! threads of gort run no tasks of their own: [`spawn_local`] is for code inside [`block_on`], or about to call it.
@@ -30,7 +30,15 @@ thread_local! {
 /// Panics if the future does.
 pub fn block_on<F: Future<Output = T>, T>(future: F) -> T {
     let _inside = Inside::enter();
-    LOCAL.with(|local| gort::block_on(local.run(future)))
+    LOCAL.with(|local| {
+        let future = local.run(future);
+        if cfg!(feature = "tokio") {
+            // Where the context of tokio is.
+            config::runtime().block_on(future)
+        } else {
+            gort::block_on(future)
+        }
+    })
 }
 
 /// Spawns a goroutine.

@@ -1,4 +1,4 @@
-//! axum's own server on tokio's sockets, and reqwest, both unmodified, in goroutines.
+//! axum's own server on tokio's sockets, and reqwest, both unmodified, in goroutines, and tokio in the tasks of async-global-executor.
 
 use std::future::IntoFuture;
 use std::net::SocketAddr;
@@ -83,4 +83,17 @@ async fn a_goroutine_that_blocks_stops_neither_of_them() {
     for blocked in blocked {
         assert!(blocked.await.expect("no panic"));
     }
+}
+
+#[test]
+fn tokio_works_in_all_tasks_of_async_global_executor() {
+    use async_global_executor::{block_on, spawn, spawn_local};
+
+    async fn nap() -> u8 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let task = tokio::spawn(async { 1 });
+        task.await.expect("no panic")
+    }
+    let naps = block_on(async { spawn(nap()).await + spawn_local(nap()).await + nap().await });
+    assert_eq!(naps, 3);
 }
