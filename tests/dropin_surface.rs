@@ -4,7 +4,9 @@
 
 #![allow(
     dead_code,
+    clippy::drop_non_drop,
     clippy::let_underscore_future,
+    clippy::needless_borrows_for_generic_args,
     reason = "that it compiles is the claim"
 )]
 
