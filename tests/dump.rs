@@ -1,9 +1,9 @@
 //! A dump tells of all goroutines, threads and futures of `block_on`, whatever hangs.
 
 use std::future::poll_fn;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::task::Poll;
 use std::thread;
@@ -176,8 +176,14 @@ fn ages_grow_while_everything_sleeps() {
     });
 }
 
-/// Undoes what the parent process may have arranged.
+/// Undoes what the parent process may have arranged, and leaves no core file behind.
 fn quit_by_default() {
+    let none = rustix::process::Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    // A limit that cannot be set is low already.
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
     // SAFETY: the default action, in a process where nobody else deals with this signal.
     unsafe { libc::signal(libc::SIGQUIT, libc::SIG_DFL) };
 }
@@ -217,13 +223,13 @@ fn a_dump_on_quit_stands_back_for_others_and_is_not_inherited() {
     assert_eq!(quit, Signal::Quit, "and this process goes on");
 }
 
-#[test]
-fn a_program_that_hangs_tells_why_on_quit_and_ends() {
+/// Starts the example; it hangs when this returns.
+fn hang(stderr: Stdio) -> Child {
     let mut path = std::env::current_exe().expect("the test runs");
     path.pop();
     path.pop();
     let mut hang = Command::new(path.join("examples/hang"));
-    hang.stdout(Stdio::piped()).stderr(Stdio::piped());
+    hang.stdout(Stdio::piped()).stderr(stderr);
     // SAFETY: the call is safe between fork and exec.
     unsafe {
         hang.pre_exec(|| {
@@ -232,14 +238,20 @@ fn a_program_that_hangs_tells_why_on_quit_and_ends() {
         })
     };
     let mut hang = hang.spawn().expect("`cargo test` builds the examples");
-    let mut said = [0; 1];
     let mut out = hang.stdout.take().expect("piped");
-    out.read_exact(&mut said).expect("it says that it hangs");
-    rustix::process::kill_process(
-        rustix::process::Pid::from_child(&hang),
-        rustix::process::Signal::QUIT,
-    )
-    .expect("it runs");
+    out.read_exact(&mut [0]).expect("it says that it hangs");
+    hang
+}
+
+fn send_quit(to: &Child) {
+    let pid = rustix::process::Pid::from_child(to);
+    rustix::process::kill_process(pid, rustix::process::Signal::QUIT).expect("it runs");
+}
+
+#[test]
+fn a_program_that_hangs_tells_why_on_quit_and_ends() {
+    let hang = hang(Stdio::piped());
+    send_quit(&hang);
     let ended = hang.wait_with_output().expect("it ends");
     assert_eq!(ended.status.signal(), Some(libc::SIGQUIT));
     let text = String::from_utf8(ended.stderr).expect("text");
@@ -260,4 +272,22 @@ fn a_program_that_hangs_tells_why_on_quit_and_ends() {
             "at examples/hang.rs:",
         ]);
     }
+}
+
+#[test]
+fn a_second_quit_waits_for_nobody_who_does_not_read() {
+    let (_unread, mut full) = std::io::pipe().expect("a pipe");
+    rustix::io::ioctl_fionbio(&full, true).expect("a pipe");
+    while full.write(&[0; 4096]).is_ok() {}
+    rustix::io::ioctl_fionbio(&full, false).expect("a pipe");
+    let mut hang = hang(full.into());
+    // Two that come together are one.
+    let status = loop {
+        send_quit(&hang);
+        match hang.try_wait().expect("a child") {
+            Some(status) => break status,
+            None => thread::sleep(Duration::from_millis(1)),
+        }
+    };
+    assert_eq!(status.signal(), Some(libc::SIGQUIT));
 }

@@ -1,7 +1,8 @@
 //! A dump on request from outside: SIGQUIT, as in Go.
 //!
 //! The handler writes a byte to a pipe; a thread that does nothing else reads it. So the dump is written although every worker, the
-//! monitor and the reactor hang. Then the signal does what it would have done without gort.
+//! monitor and the reactor hang. Then the signal does what it would have done without gort; a second one does so at once, in case
+//! nobody reads the standard error stream.
 //!
 //! Who watches SIGQUIT later takes the handler's place, and has the signal for itself: libraries that chain handlers still call ours,
 //! so the thread looks whether it is still the first.
@@ -12,11 +13,10 @@ use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 use std::ptr;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::thread;
 
 use rustix::io::Errno;
-use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::getpid;
 
 use super::dump;
@@ -27,10 +27,13 @@ static TELL: AtomicI32 = AtomicI32::new(-1);
 /// The process whose thread reads it: a child of `fork` has the handler, but not the thread.
 static OWNER: AtomicI32 = AtomicI32::new(0);
 
+/// Whether the thread has been told and is not done.
+static BUSY: AtomicBool = AtomicBool::new(false);
+
 /// Has SIGQUIT (Ctrl-\ on a terminal) write a [`dump`](crate::dump) to the standard error stream before it ends the process.
 ///
 /// `#[gort::main]` does this by itself. What the signal does after the dump is what it does by default: it ends the process, with
-/// a core file where these are wanted; the first process of a container goes on.
+/// a core file where these are wanted; the first process of a container goes on. A second signal does not wait for the dump.
 ///
 /// Does nothing if the program has arranged for something else to happen on SIGQUIT; and who watches the signal later, by
 /// [`Signals`](crate::signal::Signals) say, has it for itself: no dump, no end. Such a program can write a [`dump`](crate::dump) itself.
@@ -52,11 +55,11 @@ pub fn dump_on_quit() -> io::Result<()> {
     if *done || action()? != libc::SIG_DFL {
         return Ok(());
     }
-    let (told, tell) = pipe_with(PipeFlags::CLOEXEC)?;
+    let (told, tell) = io::pipe()?;
     let thread = thread::Builder::new().name("gort-dump".into());
     thread.spawn(move || serve(&told))?;
     OWNER.store(pid(), Ordering::Relaxed);
-    TELL.store(tell.into_raw_fd(), Ordering::Relaxed);
+    TELL.store(OwnedFd::from(tell).into_raw_fd(), Ordering::Relaxed);
     set_action(handler())?;
     *done = true;
     Ok(())
@@ -72,7 +75,7 @@ fn handler() -> libc::sighandler_t {
 
 /// Runs in a signal handler.
 extern "C" fn on_quit(signal: c_int) {
-    if OWNER.load(Ordering::Relaxed) != pid() {
+    if OWNER.load(Ordering::Relaxed) != pid() || BUSY.swap(true, Ordering::Relaxed) {
         // The signal is blocked while its handler runs: it ends this process right after.
         let _ = set_action(libc::SIG_DFL);
         // SAFETY: the signal exists.
@@ -85,7 +88,7 @@ extern "C" fn on_quit(signal: c_int) {
 }
 
 /// The thread.
-fn serve(told: &OwnedFd) {
+fn serve(told: &io::PipeReader) {
     loop {
         match rustix::io::read(told, &mut [0; 16]) {
             Ok(0) => return,
@@ -97,6 +100,7 @@ fn serve(told: &OwnedFd) {
             write_to_stderr(format!("gort: SIGQUIT: {}", dump()).as_bytes());
             quit();
         }
+        BUSY.store(false, Ordering::Relaxed);
     }
 }
 
@@ -144,10 +148,10 @@ fn action() -> io::Result<libc::sighandler_t> {
 }
 
 fn set_action(action: libc::sighandler_t) -> io::Result<()> {
-    // SAFETY: a plain structure, for which zeros are valid: no flags, and an empty set on all systems that there are.
+    // SAFETY: a plain structure, for which zeros are valid: an empty set of signals, on all systems that there are.
     let mut new: libc::sigaction = unsafe { mem::zeroed() };
     new.sa_sigaction = action;
-    new.sa_flags = libc::SA_RESTART;
+    new.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
     // SAFETY: the action is the default, or a handler that makes only calls that are safe in one.
     let outcome = unsafe { libc::sigaction(libc::SIGQUIT, &raw const new, ptr::null_mut()) };
     match outcome {
