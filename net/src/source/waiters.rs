@@ -294,10 +294,12 @@ impl Waiters {
     }
 }
 
-/// Whether both wake the same task. [`Waker::will_wake`] asks where the table of functions lies, but the compiler may make several copies
-/// of one, and a task that takes itself for another would wake itself for ever.
+/// Whether both wake the same task, as far as can be known. Not [`Waker::will_wake`]: the compiler may make several copies of a table of
+/// functions, and of the functions, and a task that took itself for another would wake itself for ever. What a waker holds is the
+/// task's alone, unless it holds nothing.
 fn is_same(one: &Waker, other: &Waker) -> bool {
-    one.data() == other.data() && one.vtable() == other.vtable()
+    let alike = one.data() == other.data();
+    alike && (!one.data().is_null() || one.vtable() == other.vtable())
 }
 
 impl Lists {
