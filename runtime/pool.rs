@@ -3,6 +3,7 @@
 //! This file has the handles and settings; how many threads there are is decided in [`threads`].
 
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::num::NonZero;
 use std::sync::{Arc, OnceLock};
@@ -80,11 +81,20 @@ impl BlockingPool {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
+        self.spawn(async move { f() })
+    }
+
+    /// Runs a future, whose polls may block, on threads of the pool. While it waits it holds none.
+    fn spawn<F>(&self, future: F) -> Task<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
         let shared = self.shared.clone();
         let schedule = move |runnable| shared.submit(runnable);
         let (runnable, task) = async_task::Builder::new()
             .propagate_panic(true)
-            .spawn(move |()| async move { f() }, schedule);
+            .spawn(move |()| future, schedule);
         runnable.schedule();
         task
     }

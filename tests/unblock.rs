@@ -7,6 +7,9 @@ use std::sync::{Arc, Mutex};
 use futures_lite::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt, StreamExt, future};
 use gort::{Unblock, block_on, unblock};
 
+mod support;
+use support::within_patience;
+
 #[test]
 fn a_call_gives_its_value_to_goroutines_and_to_threads() {
     assert_eq!(block_on(unblock(|| 7)), 7);
@@ -160,4 +163,55 @@ fn a_cancelled_operation_leaves_the_value_whole() {
         drop(release);
         assert_eq!(value.into_inner().await, 2);
     });
+}
+
+#[test]
+fn those_that_wait_for_bytes_or_room_hold_no_thread() {
+    // The pool has at most 500 threads.
+    const MANY: usize = 600;
+    within_patience(|| {
+        block_on(async {
+            let mut writers: Vec<_> = (0..MANY).map(|_| Unblock::new(io::sink())).collect();
+            for writer in &mut writers {
+                writer.write_all(b"not flushed").await.expect("a sink");
+            }
+            let mut readers: Vec<_> = (0..MANY)
+                .map(|_| Unblock::with_capacity(1, io::repeat(7)))
+                .collect();
+            for reader in &mut readers {
+                let mut byte = [0];
+                reader.read_exact(&mut byte).await.expect("no end");
+                assert_eq!(byte, [7]);
+            }
+            let mut iterators: Vec<_> = (0..MANY).map(|_| Unblock::with_capacity(1, 0..)).collect();
+            for iterator in &mut iterators {
+                assert_eq!(iterator.next().await, Some(0));
+            }
+            assert_eq!(gort::unblock(|| 7).await, 7);
+        });
+    });
+}
+
+/// Tells what was written when it is flushed.
+struct Told(mpsc::Sender<Vec<u8>>, Vec<u8>);
+
+impl Write for Told {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.1.extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let all = std::mem::take(&mut self.1);
+        self.0.send(all).map_err(io::Error::other)
+    }
+}
+
+#[test]
+fn what_was_written_before_a_drop_is_written() {
+    let (tell, told) = mpsc::channel();
+    let mut writer = Unblock::new(Told(tell, Vec::new()));
+    block_on(writer.write_all(b"farewell")).expect("there is room");
+    drop(writer);
+    assert_eq!(told.recv().expect("it is flushed"), b"farewell");
 }

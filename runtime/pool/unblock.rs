@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use async_task::Task;
 use futures_core::Stream;
 use futures_io::{AsyncRead, AsyncSeek, AsyncWrite};
-use futures_lite::future::{block_on, poll_fn};
+use futures_lite::future::poll_fn;
 
 /// Room of the pipe between the task and the thread, in bytes. From the `blocking` crate.
 const PIPE_BYTES: usize = 8 * 1024 * 1024;
@@ -20,14 +20,14 @@ const AHEAD: usize = 8 * 1024;
 
 /// Runs blocking I/O on the default pool behind an asynchronous face.
 ///
-/// Reading, writing and iterating run ahead of the task through a bounded pipe, on one thread of the pool for as long as the
-/// direction stays the same. The surface and the semantics are those of the `blocking` crate's type of this name; as there, a seek relative to the
+/// Reading, writing and iterating run ahead of the task through a bounded pipe, on threads of the pool, one at a time. What finds the pipe full, or
+/// has nothing to write, holds no thread. The surface and the semantics are those of the `blocking` crate's type of this name; as there, a seek relative to the
 /// current position counts from where the thread is, which may be ahead of what the task has read.
 ///
 /// # Cancel safety
 ///
-/// Dropping a read, a write or a seek that has not ended loses nothing: bytes stay in the pipe. Dropping the `Unblock` loses what was read ahead, and
-/// what was written but not [flushed](futures_io::AsyncWrite::poll_flush).
+/// Dropping a read, a write or a seek that has not ended loses nothing: bytes stay in the pipe. Dropping the `Unblock` loses what was read ahead. What was
+/// written is still passed on, but who wants to know when, and whether it could be, [flushes](futures_io::AsyncWrite::poll_flush) before.
 ///
 /// # Examples
 ///
@@ -55,11 +55,11 @@ enum State<T> {
     Idle(Option<Box<T>>),
     /// With a thread that runs a closure of the user's.
     WithMut(Task<Box<T>>),
-    /// With a thread that iterates; the receiver is a `Receiver<T::Item>`.
+    /// With the pool, which iterates; the receiver is a `Receiver<T::Item>`.
     Streaming(Option<Box<dyn Any + Send + Sync>>, Task<Box<T>>),
-    /// With a thread that reads into the pipe.
+    /// With the pool, which reads into the pipe.
     Reading(Option<piper::Reader>, Task<(io::Result<()>, Box<T>)>),
-    /// With a thread that writes what is in the pipe.
+    /// With the pool, which writes what is in the pipe.
     Writing(Option<piper::Writer>, Task<(io::Result<()>, Box<T>)>),
     /// With a thread that seeks.
     Seeking(Task<(SeekFrom, io::Result<u64>, Box<T>)>),
@@ -81,8 +81,8 @@ impl<T> Unblock<T> {
     /// Later operations panic if the capacity is 0.
     pub fn with_capacity(capacity: usize, io: T) -> Self {
         Self {
+            state: State::Idle(Some(Box::new(io))),
             capacity: Some(capacity),
-            ..Self::new(io)
         }
     }
 
@@ -174,6 +174,17 @@ impl<T> Unblock<T> {
     }
 }
 
+impl<T> Drop for Unblock<T> {
+    fn drop(&mut self) {
+        let state = std::mem::replace(&mut self.state, State::Idle(None));
+        if let State::Writing(writer, task) = state {
+            // The end of the pipe, as in `poll_stop`; but nobody waits.
+            drop(writer);
+            task.detach();
+        }
+    }
+}
+
 impl<T: fmt::Debug> fmt::Debug for Unblock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state: &dyn fmt::Debug = match &self.state {
@@ -201,9 +212,9 @@ where
                 State::Idle(_) => {
                     let mut iterator = self.take_idle();
                     let (sender, receiver) = async_channel::bounded(self.capacity.unwrap_or(AHEAD));
-                    let task = super::unblock(move || {
+                    let task = super::default_pool().spawn(async move {
                         for item in &mut *iterator {
-                            if block_on(sender.send(item)).is_err() {
+                            if sender.send(item).await.is_err() {
                                 break;
                             }
                         }
@@ -242,10 +253,10 @@ impl<T: Read + Send + 'static> AsyncRead for Unblock<T> {
                 State::Idle(_) => {
                     let mut io = self.take_idle();
                     let (reader, mut writer) = piper::pipe(self.capacity.unwrap_or(PIPE_BYTES));
-                    let task = super::unblock(move || {
+                    let task = super::default_pool().spawn(async move {
                         // The pipe fills from the value until its end, an error, or the reader is gone.
                         let outcome = loop {
-                            match block_on(poll_fn(|cx| writer.poll_fill(cx, &mut *io))) {
+                            match poll_fn(|cx| writer.poll_fill(cx, &mut *io)).await {
                                 Ok(0) => break Ok(()),
                                 Ok(_) => {}
                                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -283,9 +294,9 @@ impl<T: Write + Send + 'static> AsyncWrite for Unblock<T> {
                 State::Idle(_) => {
                     let mut io = self.take_idle();
                     let (mut reader, writer) = piper::pipe(self.capacity.unwrap_or(PIPE_BYTES));
-                    let task = super::unblock(move || {
+                    let task = super::default_pool().spawn(async move {
                         let outcome = loop {
-                            match block_on(poll_fn(|cx| reader.poll_drain(cx, &mut *io))) {
+                            match poll_fn(|cx| reader.poll_drain(cx, &mut *io)).await {
                                 Ok(0) => break io.flush(),
                                 Ok(_) => {}
                                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
