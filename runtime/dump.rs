@@ -63,7 +63,7 @@ pub fn dump() -> Dump {
 /// 2 goroutines, 1 runtime, 1 block_on
 /// thread 4711 "server" [chan receive, 12.3s, at src/main.rs:9:24] in block_on at src/main.rs:3:1
 /// runtime: 2 Ps, 1 idle; 3 threads; 0 queued; 1 hand-off, 1 stall
-/// thread 4713 "gort-1": goroutine 8 (spawned at src/main.rs:5:5) has been in one poll for 12301 ms: blocked in system call 202
+/// thread 4713 "gort-1": goroutine 8 (spawned at src/main.rs:5:5) has been in one poll for 12301 ms: blocked in futex (system call 202)
 /// goroutine 7 "ticker" [sleep, 4s, at src/tick.rs:20:9] spawned at src/main.rs:4:5
 /// goroutine 8 [running] spawned at src/main.rs:5:5
 /// ```

@@ -44,6 +44,7 @@ mod limit;
 mod round;
 mod stall;
 mod survey;
+mod system_call;
 pub(crate) mod thread_clock;
 
 /// The time between rounds while a P was taken away not long ago: others may be stuck too. Simulated (see the design's figures):

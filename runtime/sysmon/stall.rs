@@ -5,8 +5,8 @@ use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::errands;
 use super::thread_clock::{Doing, Threads};
+use super::{errands, system_call};
 use crate::m::M;
 use crate::panic::Described;
 use crate::shared::Shared;
@@ -25,7 +25,7 @@ pub enum StallKind {
 /// A poll that has not ended for longer than the runtime's [threshold](crate::Builder::stall_threshold).
 ///
 /// Its `Display` is the line that the runtime writes to the standard error stream:
-/// `goroutine 7 "name" (spawned at src/main.rs:3:5) has been in one poll for 104 ms: blocked in system call 35`.
+/// `goroutine 7 "name" (spawned at src/main.rs:3:5) has been in one poll for 104 ms: blocked in nanosleep (system call 35)`.
 #[derive(Clone, Debug)]
 pub struct Stall {
     goroutine: Option<Info>,
@@ -87,7 +87,10 @@ impl fmt::Display for Stall {
         let ms = self.duration.as_millis();
         write!(f, "{} has been in one poll for {ms} ms: ", self.described)?;
         match (self.kind, self.system_call) {
-            (StallKind::Blocked, Some(number)) => write!(f, "blocked in system call {number}"),
+            (StallKind::Blocked, Some(number)) => match system_call::name_of(number) {
+                Some(name) => write!(f, "blocked in {name} (system call {number})"),
+                None => write!(f, "blocked in system call {number}"),
+            },
             (StallKind::Blocked, None) => f.write_str("blocked"),
             (StallKind::Computing, _) => f.write_str("computing"),
         }
