@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn every_spawner_runs_what_it_is_given() {
-        let (send, receive) = async_channel::unbounded();
+        let (send, receive) = gort_sync::channel::unbounded();
         let give = |n| {
             let send = send.clone();
             FutureObj::new(Box::new(async move {

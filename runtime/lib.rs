@@ -1,8 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 #[doc(no_inline)]
-pub use async_channel as channel;
-#[doc(no_inline)]
 pub use async_lock as lock;
 pub use async_task::{FallibleTask, Task};
 
@@ -18,7 +16,7 @@ pub use futures_lite::{future, io, pin, prelude, ready, stream};
 pub use gort_macros::{main, test};
 pub use gort_net::Async;
 pub use gort_sync as sync;
-pub use gort_sync::select;
+pub use gort_sync::{channel, select};
 pub use handle::{Handle, Runtime};
 pub use panic::PanicPolicy;
 pub use pool::{Unblock, unblock};

@@ -24,6 +24,7 @@ const BELOW: &[&str] = &["net", "gc", "sync", "sync/primitives"];
 
 /// Crates that shims for gort's users replace, so that gort itself cannot stand on them.
 const REPLACED: &[&str] = &[
+    "async-channel",
     "async-io",
     "async-net",
     "async-process",

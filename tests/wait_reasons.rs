@@ -1,7 +1,10 @@
 //! Why a goroutine waits, as its description tells.
 
+use std::pin::pin;
 use std::sync::Arc;
 
+use gort::channel;
+use gort::stream::StreamExt;
 use gort::sync::{Cond, Latch, Mutex, Notify, OnceCell, WaitGroup, chan};
 use gort::task::{self, Info, JoinHandle, State, WaitReason};
 
@@ -66,6 +69,40 @@ fn what_waits_for_others_says_for_what() {
             assert!(info.to_string().contains(words), "{info}");
         }
         makes.abort();
+    });
+}
+
+/// Those with the interface of async-channel too.
+#[test]
+fn what_waits_in_a_queue_says_where() {
+    let rt = gort::Builder::new().procs(1).build().expect("a runtime");
+    rt.block_on(async {
+        let (sender, receiver) = channel::bounded::<()>(1);
+        let (full, _held) = channel::bounded(1);
+        full.try_send(1).expect("there is room");
+        let (stream_of, _open) = (receiver.clone(), receiver.clone());
+        let ends = sender.clone();
+
+        let told = [
+            waiting!(&rt, {
+                receiver.recv().await.expect("never");
+            }),
+            waiting!(&rt, { pin!(stream_of).next().await }),
+            waiting!(&rt, { full.send(2).await.expect("never") }),
+            waiting!(&rt, { ends.closed().await }),
+        ];
+        let expected = [
+            (WaitReason::ChanReceive, "[chan receive, "),
+            (WaitReason::ChanReceive, "[chan receive, "),
+            (WaitReason::ChanSend, "[chan send, "),
+            (WaitReason::ChanClosed, "[chan closed, "),
+        ];
+        for (info, (reason, words)) in told.iter().zip(expected) {
+            assert_eq!(info.wait_reason(), reason);
+            assert_eq!(info.waits_at().expect("it is known").file(), file!());
+            assert!(info.to_string().contains(words), "{info}");
+        }
+        drop(sender);
     });
 }
 

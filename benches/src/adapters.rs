@@ -9,7 +9,7 @@
 //! | tokio | multi-thread runtime, root spawned | `tokio::sync`; mpmc: async-channel, tokio has none | tokio |
 //! | smol | `smol::spawn`, `SMOL_THREADS` | async-channel, async-lock | smol |
 //! | async-executor | `StaticExecutor` on plain threads | async-channel, async-lock | async-io |
-//! | gort | `gort::spawn` | async-channel, async-lock | gort |
+//! | gort | `gort::spawn` | `gort::sync`; on one thread: `gort::channel` | gort |
 //!
 //! The smol family has no one-shot of its own: there it is an async-channel of capacity 1.
 //!

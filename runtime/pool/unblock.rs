@@ -11,6 +11,7 @@ use async_task::Task;
 use futures_core::Stream;
 use futures_io::{AsyncRead, AsyncSeek, AsyncWrite};
 use futures_lite::future::poll_fn;
+use gort_sync::channel;
 
 /// Room of the pipe between the task and the thread, in bytes. From the `blocking` crate.
 const PIPE_BYTES: usize = 8 * 1024 * 1024;
@@ -109,7 +110,7 @@ impl<T> Unblock<T> {
     {
         let _ = poll_fn(|cx| self.poll_stop(cx)).await;
         let mut io = self.take_idle();
-        let (sender, receiver) = async_channel::bounded(1);
+        let (sender, receiver) = channel::bounded(1);
         self.state = State::WithMut(super::unblock(move || {
             // The receiver is gone if the caller was cancelled.
             let _ = sender.try_send(op(&mut io));
@@ -211,7 +212,7 @@ where
             match &mut self.state {
                 State::Idle(_) => {
                     let mut iterator = self.take_idle();
-                    let (sender, receiver) = async_channel::bounded(self.capacity.unwrap_or(AHEAD));
+                    let (sender, receiver) = channel::bounded(self.capacity.unwrap_or(AHEAD));
                     let task = super::default_pool().spawn(async move {
                         for item in &mut *iterator {
                             if sender.send(item).await.is_err() {
@@ -220,13 +221,13 @@ where
                         }
                         iterator
                     });
-                    self.state = State::Streaming(Some(Box::new(Box::pin(receiver))), task);
+                    self.state = State::Streaming(Some(Box::new(receiver)), task);
                 }
                 State::Streaming(Some(any), task) => {
                     let receiver = any
-                        .downcast_mut::<Pin<Box<async_channel::Receiver<T::Item>>>>()
+                        .downcast_mut::<channel::Receiver<T::Item>>()
                         .expect("made by this function");
-                    let item = ready!(receiver.as_mut().poll_next(cx));
+                    let item = ready!(Pin::new(receiver).poll_next(cx));
                     if item.is_none() {
                         let iterator = ready!(Pin::new(task).poll(cx));
                         self.state = State::Idle(Some(iterator));

@@ -10,7 +10,7 @@ use ::gort::Task;
 use ::gort::hyper::{GortIo, GortTimer};
 use ::gort::net::{TcpListener, TcpStream};
 use ::gort::select;
-use ::gort::sync::{chan, oneshot};
+use ::gort::sync::{chan, channel, oneshot};
 
 use super::ecosystem::FuturesStream;
 use super::{Closed, Mutex, OnceReceiver, OnceSender, Receiver, Runtime, Sender};
@@ -146,6 +146,24 @@ impl<T: Send + 'static> Sender<T> for chan::Sender<T> {
 
     fn try_send(&self, message: T) -> Result<(), Closed> {
         chan::Sender::try_send(self, message).map_err(|_| Closed)
+    }
+}
+
+impl<T: Send + 'static> Sender<T> for channel::Sender<T> {
+    async fn send(&self, message: T) -> Result<(), Closed> {
+        channel::Sender::send(self, message)
+            .await
+            .map_err(|_| Closed)
+    }
+
+    fn try_send(&self, message: T) -> Result<(), Closed> {
+        channel::Sender::try_send(self, message).map_err(|_| Closed)
+    }
+}
+
+impl<T: Send + 'static> Receiver<T> for channel::Receiver<T> {
+    async fn recv(&mut self) -> Option<T> {
+        channel::Receiver::recv(self).await.ok()
     }
 }
 

@@ -123,6 +123,7 @@ pub(crate) const CASES: &[Case] = &[
     local("local_spawn", sizes(10_000_000, 6_000_000, 1_000_000, 1_000), "spawn in batches of 1,000 on one thread and await the handles in order"),
     local("local_yield", sizes(20_000_000, 10_000_000, 2_000_000, 2_000), "200 tasks that yield, on one thread"),
     local("local_chan", sizes(6_000_000, 4_000_000, 800_000, 4_000), "200 pairs of tasks on one thread, two channels of capacity 1 each"),
+    local("local_chan_foreign", sizes(6_000_000, 4_000_000, 800_000, 4_000), "the same with the channels of async-channel for all"),
     // The size is the depth of the greatest tree.
     heap("gc_bintrees", BOX_AND_ARC, sizes(18, 18, 14, 6), true, "binary trees of depth 4, 8, ..., while one of the greatest depth is alive"),
     heap("gc_fifo", BOX_AND_ARC, sizes(20_000_000, 6_000_000, 1_000_000, 2_000), true, "a queue of 1,000,000 nodes per mutator: push one, pop one"),

@@ -1,8 +1,9 @@
 //! Executors of one thread, for tasks that are not `Send`: gort's `LocalExecutor`, tokio's `LocalSet`, async-executor's `LocalExecutor`.
 //!
 //! Each is driven as its users do it: the executors by the plain `block_on` of futures-lite, the set by a runtime of the current thread.
-//! The channels are async-channel's everywhere, so what differs is what the executor does for a wake and a poll. The number of
-//! workers makes no difference.
+//! Each takes the channels that its users would: `gort::channel`, those of `tokio::sync`, async-channel. In `local_chan_foreign` they are
+//! async-channel's everywhere, so what differs there is what the executor does for a wake and a poll. The number of workers makes no
+//! difference.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -12,14 +13,15 @@ use std::task::{Context, Poll, ready};
 
 use futures_lite::future::{block_on, yield_now};
 use tokio::runtime;
+use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, LocalSet};
 
 use super::spawn::join_batches;
 use super::{Case, Cx, Failure, Verdict, check};
-use crate::adapters::Runtime;
 use crate::adapters::async_executor::AsyncExecutor;
 use crate::adapters::gort::Gort;
 use crate::adapters::tokio::Tokio;
+use crate::adapters::{Receiver, Runtime, Sender};
 use crate::figures::Meter;
 
 /// Who has an executor of one thread, in the order of the tables. That of smol is async-executor's.
@@ -28,7 +30,7 @@ pub(crate) const EXECUTORS: &[&str] = &[Gort::NAME, Tokio::NAME, AsyncExecutor::
 /// How many tasks of `local_spawn` are alive at once.
 const BATCH: u64 = 1_000;
 
-/// How many tasks `local_yield` has, and how many pairs of them `local_chan`.
+/// How many tasks `local_yield` has, and how many pairs of them the exchanges have.
 const TASKS: u64 = 200;
 
 /// Runs a case on an executor.
@@ -58,7 +60,8 @@ fn run_on<L: Local>(case: &Case, cx: Cx) -> Verdict {
                     join_batches(cx, BATCH, spawn).await
                 }
                 "local_yield" => yields(&local, cx).await,
-                "local_chan" => ping_pong(&local, cx).await,
+                "local_chan" => ping_pong(&local, cx, L::channel).await,
+                "local_chan_foreign" => ping_pong(&local, cx, || async_channel::bounded(1)).await,
                 other => panic!("the catalogue names `{other}`, which has no body"),
             }
         })
@@ -94,15 +97,20 @@ async fn yields<L: Local>(local: &L, cx: Cx) -> Verdict {
 }
 
 /// Lets pairs of tasks exchange numbers over two channels of capacity 1; one operation is one message.
-async fn ping_pong<L: Local>(local: &L, cx: Cx) -> Verdict {
+async fn ping_pong<L, S, R>(local: &L, cx: Cx, channel: fn() -> (S, R)) -> Verdict
+where
+    L: Local,
+    S: Sender<u64>,
+    R: Receiver<u64>,
+{
     let trips = (cx.size / (2 * TASKS)).max(1);
     let mut replies = 0;
     let meter = Meter::start();
     let pings = (0..TASKS).map(|_| {
-        let (to_pong, from_ping) = async_channel::bounded(1);
-        let (to_ping, from_pong) = async_channel::bounded(1);
+        let (to_pong, mut from_ping) = channel();
+        let (to_ping, mut from_pong) = channel();
         let pong = local.spawn(async move {
-            while let Ok(value) = from_ping.recv().await {
+            while let Some(value) = from_ping.recv().await {
                 to_ping.send(value + 1).await.expect("the partner waits");
             }
         });
@@ -128,6 +136,12 @@ async fn ping_pong<L: Local>(local: &L, cx: Cx) -> Verdict {
 /// An executor of one thread, as the cases see it.
 trait Local: Default + 'static {
     type Task<T: 'static>: Future<Output = T> + 'static;
+    /// The channels that its users would take.
+    type Sender: Sender<u64>;
+    type Receiver: Receiver<u64>;
+
+    /// Makes a channel of capacity 1.
+    fn channel() -> (Self::Sender, Self::Receiver);
 
     fn spawn<F: Future<Output: 'static> + 'static>(&self, future: F) -> Self::Task<F::Output>;
 
@@ -137,6 +151,12 @@ trait Local: Default + 'static {
 
 impl Local for gort::LocalExecutor<'static> {
     type Task<T: 'static> = gort::Task<T>;
+    type Sender = gort::channel::Sender<u64>;
+    type Receiver = gort::channel::Receiver<u64>;
+
+    fn channel() -> (Self::Sender, Self::Receiver) {
+        gort::channel::bounded(1)
+    }
 
     fn spawn<F: Future<Output: 'static> + 'static>(&self, future: F) -> gort::Task<F::Output> {
         self.spawn(future)
@@ -149,6 +169,12 @@ impl Local for gort::LocalExecutor<'static> {
 
 impl Local for async_executor::LocalExecutor<'static> {
     type Task<T: 'static> = async_executor::Task<T>;
+    type Sender = async_channel::Sender<u64>;
+    type Receiver = async_channel::Receiver<u64>;
+
+    fn channel() -> (Self::Sender, Self::Receiver) {
+        async_channel::bounded(1)
+    }
 
     fn spawn<F: Future<Output: 'static> + 'static>(
         &self,
@@ -180,6 +206,12 @@ impl Default for Set {
 
 impl Local for Set {
     type Task<T: 'static> = Joined<T>;
+    type Sender = mpsc::Sender<u64>;
+    type Receiver = mpsc::Receiver<u64>;
+
+    fn channel() -> (Self::Sender, Self::Receiver) {
+        mpsc::channel(1)
+    }
 
     fn spawn<F: Future<Output: 'static> + 'static>(&self, future: F) -> Joined<F::Output> {
         Joined(self.set.spawn_local(future))

@@ -24,6 +24,9 @@ pub(crate) struct Grafted {
 /// Says in `expected.txt` that a package stays, and what it depends on is patched.
 const PATCH: &str = "patch";
 
+/// A feature with which a published source imports crates that the graph does not hold.
+const OTHER_ATOMICS: &str = "portable-atomic";
+
 /// Folders of a published package that hold what is run.
 const FOLDERS: &[&str] = &["tests", "examples", "benches"];
 
@@ -110,7 +113,7 @@ fn features(manifest: &str, stand_in: &Package) -> Vec<String> {
     };
     let has = |name: &str| feature_names(&own).any(|own| own == name);
     feature_names(manifest)
-        .filter(|name| has(name))
+        .filter(|name| has(name) && *name != OTHER_ATOMICS)
         .map(str::to_owned)
         .collect()
 }
@@ -172,6 +175,7 @@ fn grafted(suite: &Suite, stand_in: &Package, code: &str, manifest: &str) -> Str
         stand_in.name,
         stand_in.place(suite),
     );
+    text.push_str(&default_features(manifest));
     for section in sections(manifest) {
         if is_kept(suite, code, &section) {
             text.push_str(&section);
@@ -180,6 +184,19 @@ fn grafted(suite: &Suite, stand_in: &Package, code: &str, manifest: &str) -> Str
     // Their other dependencies may need the originals too.
     text.push_str(&compat::patch_section(root()));
     text
+}
+
+/// A section with the features that the published package has by default: their tests may ask for them.
+fn default_features(manifest: &str) -> String {
+    let names = manifest
+        .split_once("\ndefault = [")
+        .and_then(|(_, rest)| rest.split_once(']'))
+        .map_or("", |(names, _)| names);
+    let mut section = format!("[features]\ndefault = [{names}]\n");
+    for name in names.split('"').skip(1).step_by(2) {
+        section.push_str(&format!("{name} = []\n"));
+    }
+    section + "\n"
 }
 
 /// The sections of a manifest, with their headings. What cargo publishes is regular: one section per target and dependency.

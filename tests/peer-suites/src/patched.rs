@@ -14,6 +14,8 @@ pub(crate) const NAME: &str = "patched";
 
 /// What the program depends on, beside gort.
 const GRAPH: &str = r#"
+async-channel = "2"
+async-channel-1 = { package = "async-channel", version = "1.9" }
 async-executor = "1"
 async-fs = "2"
 async-global-executor = "3"

@@ -8,6 +8,7 @@ use smol::net::{TcpListener, TcpStream};
 
 fn main() -> io::Result<()> {
     assert_eq!(one_type_of_task(), 15);
+    assert_eq!(one_type_of_channel(), 6);
     gort::block_on(echo())?;
     async_io::block_on(processes_and_signals())?;
     assert_eq!(async_std::task::block_on(tasks_of_async_std()), 3);
@@ -40,6 +41,21 @@ fn one_type_of_task() -> usize {
         }
         sum
     }))
+}
+
+/// Whoever made a channel, it is gort's.
+fn one_type_of_channel() -> u32 {
+    let channels: [(gort::channel::Sender<u32>, gort::channel::Receiver<u32>); 3] = [
+        async_channel::bounded(1),
+        async_channel_1::bounded(1),
+        smol::channel::bounded(1),
+    ];
+    let mut sum = 0;
+    for ((sender, receiver), value) in channels.into_iter().zip(1..) {
+        sender.send_blocking(value).expect("it is open");
+        sum += receiver.recv_blocking().expect("it was sent");
+    }
+    sum
 }
 
 /// Sockets of async-net, in goroutines.
