@@ -24,8 +24,8 @@ pub(crate) struct Grafted {
 /// Says in `expected.txt` that a package stays, and what it depends on is patched.
 const PATCH: &str = "patch";
 
-/// A feature with which a published source imports crates that the graph does not hold.
-const OTHER_ATOMICS: &str = "portable-atomic";
+/// Features with which published sources import crates that the graph does not hold.
+const FOREIGN: &[&str] = &["portable-atomic", "tokio"];
 
 /// Folders of a published package that hold what is run.
 const FOLDERS: &[&str] = &["tests", "examples", "benches"];
@@ -113,7 +113,7 @@ fn features(manifest: &str, stand_in: &Package) -> Vec<String> {
     };
     let has = |name: &str| feature_names(&own).any(|own| own == name);
     feature_names(manifest)
-        .filter(|name| has(name) && *name != OTHER_ATOMICS)
+        .filter(|name| has(name) && !FOREIGN.contains(name))
         .map(str::to_owned)
         .collect()
 }
