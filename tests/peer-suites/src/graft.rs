@@ -186,14 +186,19 @@ fn grafted(suite: &Suite, stand_in: &Package, code: &str, manifest: &str) -> Str
     text
 }
 
-/// A section with the features that the published package has by default: their tests may ask for them.
+/// A section with the features that the published package has by default: their tests may ask for them. Not those that only switch a
+/// dependency on, which would be another's name.
 fn default_features(manifest: &str) -> String {
     let names = manifest
         .split_once("\ndefault = [")
         .and_then(|(_, rest)| rest.split_once(']'))
         .map_or("", |(names, _)| names);
-    let mut section = format!("[features]\ndefault = [{names}]\n");
-    for name in names.split('"').skip(1).step_by(2) {
+    let names = names.split('"').skip(1).step_by(2);
+    let names: Vec<_> = names
+        .filter(|name| !manifest.contains(&format!("[dependencies.{name}]")))
+        .collect();
+    let mut section = format!("[features]\ndefault = {names:?}\n");
+    for name in names {
         section.push_str(&format!("{name} = []\n"));
     }
     section + "\n"
