@@ -1,5 +1,5 @@
-//! What programs written for async-executor, async-io, blocking, async-process, async-signal, async-net, async-fs and smol rely on when they
-//! are compiled, beyond the names: how many type arguments a function takes, what a future borrows, where it may go. Most of it
+//! What programs written for async-executor, async-io, blocking, async-process, async-signal, async-channel, async-net, async-fs and smol
+//! rely on when they are compiled, beyond the names: how many type arguments a function takes, what a future borrows, where it may go. Most of it
 //! is never run: that it compiles is the claim.
 
 #![allow(
@@ -53,6 +53,47 @@ mod pointers {
         net::unix::UnixListener::incoming;
     const _: fn(Pin<Box<dyn Future<Output = u8>>>) -> u8 = gort::block_on;
     const _: fn() -> StaticLocalExecutor = StaticLocalExecutor::new;
+}
+
+/// async-channel, whose names differ from those of the prelude.
+mod channels {
+    use std::error::Error;
+
+    use gort::channel::{self, Receiver, RecvError, SendError, Sender, TryRecvError, TrySendError};
+
+    const _: fn(usize) -> (Sender<u8>, Receiver<u8>) = channel::bounded;
+    const _: fn() -> (Sender<u8>, Receiver<u8>) = channel::unbounded;
+    const _: for<'a> fn(&'a Sender<u8>, u8) -> channel::Send<'a, u8> = Sender::send;
+    const _: for<'a> fn(&'a Sender<u8>) -> channel::Closed<'a, u8> = Sender::closed;
+    const _: for<'a> fn(&'a Receiver<u8>) -> channel::Recv<'a, u8> = Receiver::recv;
+    const _: fn(&Sender<u8>, u8) -> Result<(), TrySendError<u8>> = Sender::try_send;
+    type Displaced = Result<Option<u8>, SendError<u8>>;
+    const _: fn(&Sender<u8>, u8) -> Displaced = Sender::force_send;
+    const _: fn(&Sender<u8>, u8) -> Result<(), SendError<u8>> = Sender::send_blocking;
+    const _: fn(&Receiver<u8>) -> Result<u8, TryRecvError> = Receiver::try_recv;
+    const _: fn(&Receiver<u8>) -> Result<u8, RecvError> = Receiver::recv_blocking;
+    const _: fn(&Sender<u8>) -> channel::WeakSender<u8> = Sender::downgrade;
+    const _: fn(&Receiver<u8>) -> channel::WeakReceiver<u8> = Receiver::downgrade;
+    const _: fn(&channel::WeakSender<u8>) -> Option<Sender<u8>> = channel::WeakSender::upgrade;
+    const _: fn(&channel::WeakReceiver<u8>) -> Option<Receiver<u8>> =
+        channel::WeakReceiver::upgrade;
+
+    /// Errors of what cannot be compared, printed or copied too.
+    fn errors<T>(send: SendError<T>, try_send: TrySendError<T>) -> [T; 2] {
+        fn error<E: Error>(_: &E) {}
+        error(&send);
+        error(&try_send);
+        [send.into_inner(), try_send.into_inner()]
+    }
+
+    fn values<E: Copy + Eq + std::fmt::Debug>() {}
+
+    fn all() {
+        values::<SendError<u8>>();
+        values::<TrySendError<u8>>();
+        values::<RecvError>();
+        values::<TryRecvError>();
+    }
 }
 
 /// As many type arguments as those of the originals.
