@@ -4,8 +4,10 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Stdio};
+
+mod support;
+use support::example;
 
 /// A running example. Ends with the test, whatever happens.
 struct Example {
@@ -14,22 +16,9 @@ struct Example {
 }
 
 impl Example {
-    /// `cargo test` builds the examples beside the tests.
-    fn command(name: &str) -> Command {
-        let mut path = std::env::current_exe().expect("the test runs");
-        path.pop();
-        path.pop();
-        let path: PathBuf = path.join("examples").join(name);
-        assert!(
-            path.exists(),
-            "{path:?} is not built: run `cargo test`, or `cargo build --examples` before"
-        );
-        Command::new(path)
-    }
-
     /// Starts a server and returns it with the address it prints.
     fn serve(name: &str) -> (Self, String) {
-        let mut child = Self::command(name)
+        let mut child = example(name)
             .arg("127.0.0.1:0")
             .stdout(Stdio::piped())
             .spawn()
@@ -155,10 +144,7 @@ fn chat_tells_the_others_and_stops() {
 
 #[test]
 fn crawler_finds_every_page_once() {
-    let output = Example::command("crawler")
-        .arg("100")
-        .output()
-        .expect("it runs");
+    let output = example("crawler").arg("100").output().expect("it runs");
     // Every page but the first is linked to by one above it, and each links to one.
     assert_eq!(
         String::from_utf8_lossy(&output.stdout).trim(),
@@ -168,10 +154,7 @@ fn crawler_finds_every_page_once() {
 
 #[test]
 fn pipeline_sums_the_squares() {
-    let output = Example::command("pipeline")
-        .arg("20")
-        .output()
-        .expect("it runs");
+    let output = example("pipeline").arg("20").output().expect("it runs");
     let squares: u64 = [2u64, 3, 5, 7, 11, 13, 17, 19].iter().map(|p| p * p).sum();
     assert_eq!(
         String::from_utf8_lossy(&output.stdout).trim(),
@@ -181,7 +164,7 @@ fn pipeline_sums_the_squares() {
 
 #[test]
 fn gc_stack_pops_every_number_once() {
-    let output = Example::command("gc_stack").output().expect("it runs");
+    let output = example("gc_stack").output().expect("it runs");
     let sum: u64 = (0..40_000).sum();
     assert_eq!(
         String::from_utf8_lossy(&output.stdout).trim(),
@@ -191,7 +174,7 @@ fn gc_stack_pops_every_number_once() {
 
 #[test]
 fn gc_graph_changes_a_graph_by_a_thousand_goroutines() {
-    let output = Example::command("gc_graph").output().expect("it runs");
+    let output = example("gc_graph").output().expect("it runs");
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{output:?}");
     assert!(stdout.starts_with("1000 goroutines made "), "{stdout}");
@@ -236,10 +219,7 @@ fn a_bad_argument_is_a_clear_error() {
         ("gc_graph", "many"),
         ("gc_lru", "nowhere"),
     ] {
-        let output = Example::command(name)
-            .arg(argument)
-            .output()
-            .expect("it runs");
+        let output = example(name).arg(argument).output().expect("it runs");
         assert_eq!(output.status.code(), Some(2), "{name}");
         assert!(!output.stderr.is_empty(), "{name}");
     }
@@ -247,7 +227,7 @@ fn a_bad_argument_is_a_clear_error() {
 
 #[test]
 fn an_invalid_gort_procs_is_named_with_the_values_it_takes() {
-    let output = Example::command("pipeline")
+    let output = example("pipeline")
         .env("GORT_PROCS", "none")
         .output()
         .expect("it runs");

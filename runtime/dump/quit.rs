@@ -5,7 +5,7 @@
 //! nobody reads the standard error stream.
 //!
 //! Who watches SIGQUIT later takes the handler's place, and has the signal for itself: libraries that chain handlers still call ours,
-//! so the thread looks whether it is still the first.
+//! so that looks whether it is still the first.
 
 use std::ffi::c_int;
 use std::io;
@@ -58,6 +58,7 @@ pub fn dump_on_quit() -> io::Result<()> {
     let (told, tell) = io::pipe()?;
     let thread = thread::Builder::new().name("gort-dump".into());
     thread.spawn(move || serve(&told))?;
+    // Relaxed, here and where the handler reads them: there is no handler before the system call that follows.
     OWNER.store(pid(), Ordering::Relaxed);
     TELL.store(OwnedFd::from(tell).into_raw_fd(), Ordering::Relaxed);
     set_action(handler())?;
@@ -75,6 +76,11 @@ fn handler() -> libc::sighandler_t {
 
 /// Runs in a signal handler.
 extern "C" fn on_quit(signal: c_int) {
+    if !action().is_ok_and(|action| action == handler()) {
+        // Called by the handler of somebody else, whose signal it is now.
+        return;
+    }
+    // Relaxed: the word guards nothing; of two signals one finds it set.
     if OWNER.load(Ordering::Relaxed) != pid() || BUSY.swap(true, Ordering::Relaxed) {
         // The signal is blocked while its handler runs: it ends this process right after.
         let _ = set_action(libc::SIG_DFL);
@@ -82,7 +88,7 @@ extern "C" fn on_quit(signal: c_int) {
         unsafe { libc::raise(signal) };
         return;
     }
-    // SAFETY: the descriptor was there before the handler, and is never closed.
+    // SAFETY: `dump_on_quit` opened it before it set the handler, and gave it away for good.
     let tell = unsafe { BorrowedFd::borrow_raw(TELL.load(Ordering::Relaxed)) };
     let _ = rustix::io::write(tell, &[1]);
 }
@@ -96,10 +102,9 @@ fn serve(told: &io::PipeReader) {
             Err(Errno::INTR) => continue,
             Err(_) => return,
         }
-        if action().is_ok_and(|action| action == handler()) {
-            write_to_stderr(format!("gort: SIGQUIT: {}", dump()).as_bytes());
-            quit();
-        }
+        write_to_stderr(format!("gort: SIGQUIT: {}", dump()).as_bytes());
+        quit();
+        // Relaxed: as in the handler.
         BUSY.store(false, Ordering::Relaxed);
     }
 }
@@ -152,7 +157,7 @@ fn set_action(action: libc::sighandler_t) -> io::Result<()> {
     let mut new: libc::sigaction = unsafe { mem::zeroed() };
     new.sa_sigaction = action;
     new.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
-    // SAFETY: the action is the default, or a handler that makes only calls that are safe in one.
+    // SAFETY: the action is the default, or `on_quit`, which calls sigaction, getpid, raise and write: all may be called in a handler.
     let outcome = unsafe { libc::sigaction(libc::SIGQUIT, &raw const new, ptr::null_mut()) };
     match outcome {
         0 => Ok(()),

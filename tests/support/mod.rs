@@ -23,6 +23,19 @@ pub(crate) fn rounds(base: usize) -> usize {
     base * factor
 }
 
+/// An example program. `cargo test` builds them beside the tests.
+pub(crate) fn example(name: &str) -> Command {
+    let mut path = std::env::current_exe().expect("the test runs");
+    path.pop();
+    path.pop();
+    let path = path.join("examples").join(name);
+    assert!(
+        path.exists(),
+        "{path:?} is not built: run `cargo test`, or `cargo build --examples` before"
+    );
+    Command::new(path)
+}
+
 /// Runs `test` and fails if it does not end.
 pub(crate) fn within_patience<T: Send + 'static>(test: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, wait) = mpsc::channel();
