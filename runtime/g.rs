@@ -353,7 +353,8 @@ impl G {
     }
 }
 
-fn location(
+/// The location that a cell holds. Only pointers from `&'static Location` are stored in those.
+pub(crate) fn location(
     cell: &AtomicPtr<Location<'static>>,
     order: Ordering,
 ) -> Option<&'static Location<'static>> {

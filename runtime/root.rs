@@ -8,10 +8,12 @@ use std::cell::Cell;
 use std::fmt;
 use std::panic::Location;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use gort_primitives::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use crate::g::location;
 use crate::sysmon::thread_clock::{self, current_tid};
 use crate::task::{self, Note, WaitReason};
 
@@ -48,11 +50,11 @@ impl Listed {
         task::hear_of_waits();
         let root = Arc::new(Root {
             tid: current_tid(),
-            called_at: AtomicPtr::default(),
+            called_at: AtomicPtr::new(ptr::null_mut()),
             polls: AtomicU32::new(0),
             since: AtomicU64::new(0),
             wait: AtomicU8::new(0),
-            waits_at: AtomicPtr::default(),
+            waits_at: AtomicPtr::new(ptr::null_mut()),
         });
         all().push(root.clone());
         Self(root)
@@ -156,7 +158,7 @@ impl Root {
     /// What was noted, if anything.
     pub(crate) fn note(&self) -> Note {
         let reason = WaitReason::from_byte(self.wait.load(Ordering::Acquire));
-        let at = location(&self.waits_at);
+        let at = location(&self.waits_at, Ordering::Acquire);
         Note {
             reason,
             at: at.filter(|_| reason != WaitReason::Other),
@@ -176,7 +178,7 @@ impl Root {
         loop {
             // Acquire: pairs with the Release of the thread, for all loads here.
             let polls = self.polls.load(Ordering::Acquire);
-            let called_at = location(&self.called_at)?;
+            let called_at = location(&self.called_at, Ordering::Acquire)?;
             let since = self.since.load(Ordering::Acquire);
             let note = self.note();
             looks += 1;
@@ -192,11 +194,6 @@ impl Root {
             }
         }
     }
-}
-
-fn location(cell: &AtomicPtr<Location<'static>>) -> Option<&'static Location<'static>> {
-    // SAFETY: only pointers from `&'static Location` are stored.
-    unsafe { cell.load(Ordering::Acquire).as_ref() }
 }
 
 /// A coarse clock, in milliseconds: it is read in each poll of a root, and the monitor's stands still in a process without a runtime.
