@@ -290,12 +290,12 @@ macro_rules! both_halves {
 
             /// Returns whether there is no room.
             pub fn is_full(&self) -> bool {
-                !self.shared.lock().has_room(self.shared.capacity)
+                self.len() >= self.shared.capacity
             }
 
             /// Returns how many values are stored.
             pub fn len(&self) -> usize {
-                self.shared.lock().values.len()
+                self.shared.len()
             }
 
             /// Returns how many values have room, or `None` if any number has.

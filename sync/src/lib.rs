@@ -75,6 +75,7 @@
 //! [gort]: https://docs.rs/gort
 
 pub mod broadcast;
+mod buffer;
 pub mod chan;
 pub mod channel;
 mod context;

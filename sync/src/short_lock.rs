@@ -20,10 +20,18 @@ const SPINS: [u32; 0] = [];
 /// Takes a lock that is held only for a short time; a panic under it does not matter.
 #[inline(always)]
 pub(crate) fn short_lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    match at_once(mutex) {
+        Some(guard) => guard,
+        None => contended(mutex),
+    }
+}
+
+#[inline(always)]
+fn at_once<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     match mutex.try_lock() {
-        Ok(guard) => guard,
-        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-        Err(TryLockError::WouldBlock) => contended(mutex),
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
     }
 }
 
@@ -35,7 +43,7 @@ fn contended<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         for _ in 0..pauses {
             hint::spin_loop();
         }
-        if let Ok(guard) = mutex.try_lock() {
+        if let Some(guard) = at_once(mutex) {
             return guard;
         }
     }

@@ -6,12 +6,7 @@ use std::task::Waker;
 
 use super::error::TrySendError;
 use super::queue::Queue;
-
-/// Room that is made in advance; thin air. A channel with more grows as it is used.
-const MADE_AT_ONCE: usize = 1024;
-
-/// A buffer with room for more is given back when it is empty; thin air.
-const KEPT: usize = 4096;
+use crate::buffer;
 
 /// What can probably be done with a channel. Only a hint: whoever finds the bit missing looks again under the lock before it
 /// waits or gives up.
@@ -54,14 +49,9 @@ impl<T> State<T> {
     pub(super) const WRITTEN_OFTEN: usize = mem::offset_of!(Self, returned);
 
     pub(super) fn new(capacity: usize) -> Self {
-        let made = if capacity <= MADE_AT_ONCE {
-            capacity
-        } else {
-            0
-        };
         Self {
             tickets: 0,
-            buffer: VecDeque::with_capacity(made),
+            buffer: buffer::for_capacity(capacity),
             returned: VecDeque::new(),
             receiving: Queue::new(),
             sending: Queue::new(),
@@ -104,9 +94,7 @@ impl<T> State<T> {
     /// Gives a large buffer back when it is empty.
     #[inline]
     fn shrink(&mut self) {
-        if self.buffer.is_empty() && self.buffer.capacity() > KEPT {
-            self.buffer = VecDeque::new();
-        }
+        drop(buffer::take_spare(&mut self.buffer));
     }
 
     /// Takes the oldest value, and tells whom to wake after the lock.

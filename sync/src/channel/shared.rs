@@ -9,6 +9,7 @@ use gort_primitives::sync::{Mutex, MutexGuard};
 
 use super::state::{Line, State};
 use super::{RecvError, SendError, TryRecvError, TrySendError};
+use crate::buffer;
 use crate::chan::wake;
 use crate::hook::must_yield;
 use crate::locks::wait::WakeBatch;
@@ -74,6 +75,14 @@ impl<T> Shared<T> {
     #[inline]
     pub(super) fn is_closed(&self) -> bool {
         self.seen() == CLOSED
+    }
+
+    /// How many values there are.
+    pub(super) fn len(&self) -> usize {
+        match self.seen() {
+            CLOSED => self.lock().values.len(),
+            len => len,
+        }
     }
 
     #[inline]
@@ -341,7 +350,7 @@ fn stored_for_streams<'a, T>(shared: &'a Shared<T>, mut state: Guard<'a, T>, unn
 #[inline(always)]
 fn taken<T>(shared: &Shared<T>, mut state: Guard<'_, T>, value: T, unneeded: Unneeded) -> T {
     let told = state.tell(Line::Send);
-    let buffer = state.spare_buffer();
+    let buffer = buffer::take_spare(&mut state.values);
     shared.unlock(state);
     drop(buffer);
     if told.is_none() && matches!(unneeded, (None, None)) {

@@ -5,13 +5,8 @@ use std::mem;
 use std::ops::{Index, IndexMut};
 use std::task::Waker;
 
+use crate::buffer;
 use crate::chan::{Queue, Who};
-
-/// Room that is made in advance; thin air. A channel with more grows as it is used.
-const MADE_AT_ONCE: usize = 1024;
-
-/// A buffer with room for more is given back when it is empty; thin air.
-const KEPT: usize = 4096;
 
 /// What one waits for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -55,13 +50,8 @@ pub(super) struct State<T> {
 
 impl<T> State<T> {
     pub(super) fn new(capacity: usize) -> Self {
-        let made = if capacity <= MADE_AT_ONCE {
-            capacity
-        } else {
-            0
-        };
         Self {
-            values: VecDeque::with_capacity(made),
+            values: buffer::for_capacity(capacity),
             closed: false,
             lines: Lines([const { Queue::new() }; 4]),
         }
@@ -89,13 +79,6 @@ impl<T> State<T> {
     pub(super) fn tell_stream_before(&mut self, end: u64) -> Option<Waker> {
         let first = self.lines[Line::Stream].first_number()?;
         (first < end).then(|| self.tell(Line::Stream)).flatten()
-    }
-
-    /// Takes out a large buffer that is empty, to be dropped after the lock.
-    #[inline]
-    pub(super) fn spare_buffer(&mut self) -> Option<VecDeque<T>> {
-        let spare = self.values.is_empty() && self.values.capacity() > KEPT && size_of::<T>() != 0;
-        spare.then(|| mem::take(&mut self.values))
     }
 
     /// Whether nobody waits for anything.
